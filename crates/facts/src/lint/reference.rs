@@ -1,0 +1,88 @@
+//! References: what one file says of another exists.
+
+use super::{
+    Architecture, Class, Engine, Findings, Format, Generation, Gpu, Model, Platform, Prebuilt,
+    Region, Shop, System, TensorType,
+};
+use crate::catalog::{Catalog, CatalogError};
+
+/// Ids that other entries refer to must exist.
+pub(super) fn dangling(catalog: &Catalog, findings: &mut Findings) {
+    let mut need = |from: &str, place: &str, found: Result<(), CatalogError>| {
+        if let Err(CatalogError::Missing { id }) = found {
+            findings.add(from, place, format!("`{id}` is not in the catalog"));
+        }
+    };
+    hardware(catalog, &mut need);
+    models(catalog, &mut need);
+    for (id, base) in catalog.all::<Prebuilt>().into_iter().flatten() {
+        need(id.as_str(), "shop", catalog.get_in::<Shop>(&base.shop).map(drop));
+    }
+    for (id, region) in catalog.all::<Region>().into_iter().flatten() {
+        for freight in region.import.iter().flat_map(|import| &import.freight) {
+            let found = catalog.get_in::<Region>(&freight.from).map(drop);
+            need(id.as_str(), "import.freight.from", found);
+        }
+    }
+    for (id, class) in catalog.all::<Class>().into_iter().flatten() {
+        for engine in &class.engines {
+            need(id.as_str(), "engines", catalog.get_in::<Engine>(engine).map(drop));
+        }
+        for generation in &class.generations {
+            need(id.as_str(), "generations", catalog.get_in::<Generation>(generation).map(drop));
+        }
+    }
+}
+
+type Need<'a> = dyn FnMut(&str, &str, Result<(), CatalogError>) + 'a;
+
+fn hardware(catalog: &Catalog, need: &mut Need<'_>) {
+    for (id, gpu) in catalog.all::<Gpu>().into_iter().flatten() {
+        if let Some(generation) = &gpu.generation {
+            let found = catalog.get_in::<Generation>(generation).map(drop);
+            need(id.as_str(), "generation", found);
+        }
+        if let Some(full) = &gpu.bin_of {
+            need(id.as_str(), "bin_of", catalog.get::<Gpu>(full.as_str()).map(drop));
+        }
+    }
+    for (id, system) in catalog.all::<System>().into_iter().flatten() {
+        let chips = system.variants.iter().filter_map(|variant| variant.accelerator.as_ref());
+        for chip in chips.chain([&system.accelerator]) {
+            need(id.as_str(), "accelerator", catalog.get::<Gpu>(chip.as_str()).map(drop));
+        }
+    }
+    for (id, platform) in catalog.all::<Platform>().into_iter().flatten() {
+        if let Some(gpu) = &platform.gpu {
+            let found = catalog
+                .get::<Gpu>(gpu.as_str())
+                .map(drop)
+                .or_else(|_| catalog.get::<System>(gpu.as_str()).map(drop));
+            need(id.as_str(), "gpu", found);
+        }
+    }
+}
+
+fn models(catalog: &Catalog, need: &mut Need<'_>) {
+    for (id, model) in catalog.all::<Model>().into_iter().flatten() {
+        if let Some(family) = &model.architecture {
+            let found = catalog.get_in::<Architecture>(family).map(drop);
+            need(id.as_str(), "architecture", found);
+        }
+    }
+    for (id, kind) in catalog.all::<TensorType>().into_iter().flatten() {
+        if let Some(fallback) = &kind.fallback {
+            need(id.as_str(), "fallback", catalog.get_in::<TensorType>(fallback).map(drop));
+        }
+        if catalog.constants().is_ok_and(|one| !one.kernels.contains_key(&kind.kernel)) {
+            let missing = format!("calibration.toml: kernel.{}", kind.kernel);
+            need(id.as_str(), "kernel", Err(CatalogError::Missing { id: missing }));
+        }
+    }
+    for (id, format) in catalog.all::<Format>().into_iter().flatten() {
+        let rules = format.rules.values().flatten().filter_map(|rule| rule.split(' ').next());
+        for kind in format.default.iter().map(String::as_str).chain(rules) {
+            need(id.as_str(), "rules", catalog.get_in::<TensorType>(kind).map(drop));
+        }
+    }
+}

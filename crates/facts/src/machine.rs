@@ -1,0 +1,346 @@
+//! Machines named on a command line: a card, several cards, a chip with its memory, a system.
+
+use crate::catalog::{Catalog, CatalogError};
+use crate::gpu::{Gpu, GpuKind};
+use crate::id::Id;
+use crate::resolve::{Candidate, resolve};
+use crate::system::{System, Variant};
+use crate::unit::Bytes;
+
+/// Accelerators of one kind in a machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Device<'a> {
+    /// Catalog id.
+    pub id: &'a Id,
+    /// The accelerator.
+    pub gpu: &'a Gpu,
+    /// Installed memory of one unit.
+    pub memory: Bytes,
+    /// How many units.
+    pub count: u32,
+}
+
+/// A machine to estimate on.
+#[derive(Clone, Debug)]
+pub struct Machine<'a> {
+    /// What it is called in answers: `2x NVIDIA GeForce RTX 5090`.
+    pub name: String,
+    /// Its accelerators, in the order given.
+    pub devices: Vec<Device<'a>>,
+    /// The system and the variant of it, for machines bought whole.
+    pub system: Option<(&'a Id, &'a System, &'a Variant)>,
+    /// How many such systems work together; 1 for everything else.
+    pub units: u32,
+}
+
+/// A machine that cannot be told from its name.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MachineError {
+    /// The name, or a file behind it, is the trouble.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// It is sold with several sizes of memory.
+    #[error("`{name}` is sold in several configurations: say which")]
+    WhichMemory {
+        /// The machine.
+        name: String,
+        /// What to write instead.
+        choices: Vec<String>,
+    },
+    /// It is not sold with this memory.
+    #[error("`{name}` is not sold with {asked}")]
+    NoSuchMemory {
+        /// The machine.
+        name: String,
+        /// The memory or variant asked for.
+        asked: String,
+        /// What it is sold with.
+        choices: Vec<String>,
+    },
+    /// The number before `x` is no count.
+    #[error("`{text}` is not a number of devices: write for example `2x RTX 5090`")]
+    Count {
+        /// What was written.
+        text: String,
+    },
+    /// The memory size is not in the catalog.
+    #[error("missing fact: memory.sizes_gib of {id}")]
+    NoMemory {
+        /// The accelerator.
+        id: Id,
+    },
+}
+
+#[derive(Clone, Copy)]
+enum Found<'a> {
+    Gpu(&'a Id, &'a Gpu),
+    System(&'a Id, &'a System),
+}
+
+/// Reads a machine: `RTX 5090`, `2x RTX 3090`, `RTX PRO 6000 Workstation + RTX 5090`,
+/// `Mac Studio M3 Ultra 256 GB`, `apple-m4-max:64gb`, `ASUS Ascent GX10:2tb`.
+///
+/// # Errors
+/// When a name is unknown or ambiguous, or the memory size is open.
+pub fn parse_machine<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>, MachineError> {
+    let mut devices: Vec<Device<'a>> = Vec::new();
+    let mut names = Vec::new();
+    let (mut system, mut units) = (None, 1);
+    let parts: Vec<&str> = text.split(" + ").collect();
+    for part in &parts {
+        let (count, name) = split_count(part.trim())?;
+        let machine = parse_one(catalog, name)?;
+        names.push(if count == 1 { machine.name } else { format!("{count}x {}", machine.name) });
+        devices.extend(
+            machine.devices.into_iter().map(|one| Device { count: one.count * count, ..one }),
+        );
+        if parts.len() == 1 && machine.system.is_some() {
+            (system, units) = (machine.system, count);
+        }
+    }
+    Ok(Machine { name: names.join(" + "), devices, system, units })
+}
+
+/// A card, chip or system as one machine with the memory given in GiB, as measured rows name it.
+///
+/// # Errors
+/// When the name is unknown or ambiguous, or it is not sold with this memory.
+pub fn machine_with_memory<'a>(
+    catalog: &'a Catalog,
+    name: &str,
+    memory_gib: Option<f64>,
+) -> Result<Machine<'a>, MachineError> {
+    match find(catalog, name)? {
+        Found::Gpu(id, gpu) => of_gpu(catalog, id, gpu, memory_gib),
+        Found::System(id, system) => of_system(catalog, id, system, None, memory_gib),
+    }
+}
+
+/// The machine a variant of a system is.
+///
+/// # Errors
+/// When the accelerator it names is not in the catalog.
+pub fn machine_of_variant<'a>(
+    catalog: &'a Catalog,
+    id: &'a Id,
+    system: &'a System,
+    variant: &'a Variant,
+) -> Result<Machine<'a>, MachineError> {
+    let chip = variant.accelerator.as_ref().unwrap_or(&system.accelerator);
+    let (chip_id, gpu) = catalog
+        .all::<Gpu>()?
+        .get_key_value(chip)
+        .ok_or_else(|| CatalogError::Missing { id: chip.to_string() })?;
+    let device = Device {
+        id: chip_id,
+        gpu,
+        memory: variant.memory_gib.quantity() / f64::from(system.accelerator_count),
+        count: system.accelerator_count,
+    };
+    let several = system.variants.len() > 1;
+    let memory = format!("{} GB", variant.memory_gib.written());
+    let name = if several && !system.name.contains(&memory) {
+        format!("{} {memory}", system.name)
+    } else {
+        system.name.clone()
+    };
+    Ok(Machine { name, devices: vec![device], system: Some((id, system, variant)), units: 1 })
+}
+
+fn split_count(text: &str) -> Result<(u32, &str), MachineError> {
+    let Some((before, after)) = text.split_once(['x', 'X', '×']) else {
+        return Ok((1, text));
+    };
+    let before = before.trim();
+    if before.is_empty() || !before.chars().all(|c| c.is_ascii_digit() || c == '-') {
+        return Ok((1, text));
+    }
+    // `2x RTX 5090` or `2 x RTX 5090`, but not a product whose name goes on: `8x16`.
+    match before.parse::<u32>() {
+        Ok(count @ 1..=64) => Ok((count, after.trim())),
+        _ => Err(MachineError::Count { text: before.to_owned() }),
+    }
+}
+
+fn parse_one<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>, MachineError> {
+    // The name as a whole first: many product names contain their memory size.
+    let (name, size) = match find(catalog, text) {
+        Ok(_) => (text, None),
+        Err(error) => match split_size(text) {
+            Some((name, size)) if find(catalog, name).is_ok() => (name, Some(size)),
+            _ => return Err(error),
+        },
+    };
+    match (find(catalog, name)?, size) {
+        (Found::Gpu(id, gpu), None) => of_gpu(catalog, id, gpu, None),
+        (Found::Gpu(id, gpu), Some(size)) => {
+            let gib = size_in_gib(size).ok_or_else(|| MachineError::NoSuchMemory {
+                name: gpu.name.clone(),
+                asked: size.to_owned(),
+                choices: size_choices(catalog, id, gpu),
+            })?;
+            of_gpu(catalog, id, gpu, Some(gib))
+        }
+        (Found::System(id, system), size) => of_system(catalog, id, system, size, None),
+    }
+}
+
+/// `NAME:256gb`, `NAME 256 GB`, `NAME 256GB` → the name and the size as written.
+fn split_size(text: &str) -> Option<(&str, &str)> {
+    if let Some((name, size)) = text.rsplit_once(':') {
+        return Some((name.trim(), size.trim()));
+    }
+    let trimmed = text.trim_end();
+    let digits_end = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end().len();
+    let unit = trimmed[digits_end..].trim();
+    if !["gb", "gib"].contains(&unit.to_ascii_lowercase().as_str()) {
+        return None;
+    }
+    let name = trimmed[..digits_end].trim_end_matches(|c: char| c.is_ascii_digit());
+    (name.len() < digits_end).then(|| (name.trim(), trimmed[name.len()..].trim()))
+}
+
+fn size_in_gib(size: &str) -> Option<f64> {
+    let lower = size.to_ascii_lowercase();
+    let digits = lower.trim_end_matches("gib").trim_end_matches("gb").trim();
+    digits.parse().ok().filter(|gib: &f64| gib.is_finite() && *gib > 0.0)
+}
+
+fn find<'a>(catalog: &'a Catalog, query: &str) -> Result<Found<'a>, MachineError> {
+    let gpus = catalog.all::<Gpu>()?;
+    let systems = catalog.all::<System>()?;
+    let candidates: Vec<_> = gpus
+        .iter()
+        .map(|(id, gpu)| Candidate {
+            value: Found::Gpu(id, gpu),
+            id: id.as_str(),
+            name: &gpu.name,
+            aliases: &gpu.aliases,
+        })
+        .chain(systems.iter().map(|(id, system)| Candidate {
+            value: Found::System(id, system),
+            id: id.as_str(),
+            name: &system.name,
+            aliases: &system.aliases,
+        }))
+        .collect();
+    Ok(resolve("machine", query, &candidates).map_err(CatalogError::from)?)
+}
+
+fn of_gpu<'a>(
+    catalog: &'a Catalog,
+    id: &'a Id,
+    gpu: &'a Gpu,
+    memory_gib: Option<f64>,
+) -> Result<Machine<'a>, MachineError> {
+    let one = |id: &'a Id, gpu: &'a Gpu, memory: Bytes| {
+        let name = if gpu.memory.sizes_gib.len() > 1 {
+            format!("{} {} GB", gpu.name, memory.to_gib())
+        } else {
+            gpu.name.clone()
+        };
+        Machine {
+            name,
+            devices: vec![Device { id, gpu, memory, count: 1 }],
+            system: None,
+            units: 1,
+        }
+    };
+    let bins = || bins_of(catalog, id);
+    match (memory_gib, &gpu.memory.sizes_gib[..]) {
+        (None, []) => Err(MachineError::NoMemory { id: id.clone() }),
+        (None, [only]) => Ok(one(id, gpu, only.quantity())),
+        (None, _) => Err(MachineError::WhichMemory {
+            name: gpu.name.clone(),
+            choices: size_choices(catalog, id, gpu),
+        }),
+        (Some(gib), sizes) => {
+            let has = |sizes: &[crate::unit::Gib]| {
+                sizes.iter().any(|size| (size.written() - gib).abs() < 0.5)
+            };
+            if has(sizes) {
+                return Ok(one(id, gpu, Bytes::gib(gib)));
+            }
+            // A memory size may exist on a cut-down bin of the chip only.
+            if let Some((bin_id, bin)) = bins()?.find(|(_, bin)| has(&bin.memory.sizes_gib)) {
+                return Ok(one(bin_id, bin, Bytes::gib(gib)));
+            }
+            Err(MachineError::NoSuchMemory {
+                name: gpu.name.clone(),
+                asked: format!("{gib} GB"),
+                choices: size_choices(catalog, id, gpu),
+            })
+        }
+    }
+}
+
+fn bins_of<'a>(
+    catalog: &'a Catalog,
+    id: &'a Id,
+) -> Result<impl Iterator<Item = (&'a Id, &'a Gpu)>, CatalogError> {
+    Ok(catalog.all::<Gpu>()?.iter().filter(move |(_, gpu)| gpu.bin_of.as_ref() == Some(id)))
+}
+
+fn size_choices(catalog: &Catalog, id: &Id, gpu: &Gpu) -> Vec<String> {
+    let mut sizes: Vec<f64> = gpu.memory.sizes_gib.iter().map(|size| size.written()).collect();
+    if let Ok(bins) = bins_of(catalog, id) {
+        sizes.extend(bins.flat_map(|(_, bin)| bin.memory.sizes_gib.iter().map(|s| s.written())));
+    }
+    sizes.sort_by(f64::total_cmp);
+    sizes.into_iter().map(|size| format!("{}:{size}gb", id.short())).collect()
+}
+
+fn of_system<'a>(
+    catalog: &'a Catalog,
+    id: &'a Id,
+    system: &'a System,
+    key: Option<&str>,
+    memory_gib: Option<f64>,
+) -> Result<Machine<'a>, MachineError> {
+    let choices = || {
+        system.variants.iter().map(|variant| format!("{}:{}", id.short(), variant.key)).collect()
+    };
+    let normal =
+        |text: &str| text.to_ascii_lowercase().replace([' ', '-'], "").replace("gib", "gb");
+    let fits = |variant: &&Variant| {
+        let by_memory = |gib: f64| (variant.memory_gib.written() - gib).abs() < 0.5;
+        match (key, memory_gib) {
+            (Some(key), _) => {
+                normal(&variant.key) == normal(key) || size_in_gib(key).is_some_and(by_memory)
+            }
+            (None, Some(gib)) => by_memory(gib),
+            (None, None) => true,
+        }
+    };
+    let matching: Vec<&Variant> = system.variants.iter().filter(fits).collect();
+    let Some(first) = matching.first() else {
+        return Err(MachineError::NoSuchMemory {
+            name: system.name.clone(),
+            asked: key
+                .map_or_else(|| format!("{} GB", memory_gib.unwrap_or_default()), str::to_owned),
+            choices: choices(),
+        });
+    };
+    // Variants that differ in their SSD only are one machine to an estimate.
+    let alike = |variant: &&Variant| {
+        variant.memory_gib == first.memory_gib && variant.accelerator == first.accelerator
+    };
+    if !matching.iter().all(alike) {
+        return Err(MachineError::WhichMemory { name: system.name.clone(), choices: choices() });
+    }
+    machine_of_variant(catalog, id, system, first)
+}
+
+impl Device<'_> {
+    /// Memory of one unit that a model and its buffers may fill; `None` when the share of unified
+    /// memory is not known.
+    pub fn usable(&self) -> Option<Bytes> {
+        self.gpu.memory.usable(self.memory, self.gpu.kind)
+    }
+
+    /// Whether the unit shares its memory with the CPU.
+    pub fn is_unified(&self) -> bool {
+        self.gpu.kind == GpuKind::Unified
+    }
+}

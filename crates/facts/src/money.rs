@@ -1,0 +1,174 @@
+//! Money as exact minor units of one currency. Sums across currencies need a dated rate.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::date::Date;
+
+/// A currency the catalog has prices in.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Currency {
+    /// Swiss franc.
+    Chf,
+    /// Euro.
+    Eur,
+    /// Pound sterling.
+    Gbp,
+    /// US dollar.
+    Usd,
+}
+
+impl Currency {
+    /// The ISO 4217 code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Chf => "CHF",
+            Self::Eur => "EUR",
+            Self::Gbp => "GBP",
+            Self::Usd => "USD",
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}
+
+/// An amount in hundredths of its currency.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Money {
+    /// Hundredths of the currency unit.
+    pub minor: i64,
+    /// The currency.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// No money.
+    pub const fn zero(currency: Currency) -> Self {
+        Self { minor: 0, currency }
+    }
+
+    /// An amount in whole units and fractions of them, rounded to the nearest hundredth.
+    pub fn of(amount: f64, currency: Currency) -> Self {
+        Self { minor: (amount * 100.0).round() as i64, currency }
+    }
+
+    /// The amount in units of the currency.
+    pub fn amount(self) -> f64 {
+        self.minor as f64 / 100.0
+    }
+
+    /// The amount times a dimensionless factor, rounded to the nearest hundredth.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self { minor: (self.minor as f64 * factor).round() as i64, ..self }
+    }
+
+    /// The amount times a count.
+    #[must_use]
+    pub const fn times(self, count: u32) -> Self {
+        Self { minor: self.minor * count as i64, currency: self.currency }
+    }
+}
+
+impl fmt::Display for Money {
+    /// `CHF 7,691` or `CHF 462.41`: separators for thousands, cents only when there are some.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = (self.minor / 100).unsigned_abs().to_string();
+        let mut grouped = String::new();
+        for (place, digit) in units.chars().enumerate() {
+            if place > 0 && (units.len() - place).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let cents = (self.minor % 100).abs();
+        let text = if cents == 0 {
+            format!("{} {sign}{grouped}", self.currency)
+        } else {
+            format!("{} {sign}{grouped}.{cents:02}", self.currency)
+        };
+        f.pad(&text)
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+
+    /// # Panics
+    /// When the currencies differ: convert first, with a dated [`Rate`].
+    fn add(self, other: Self) -> Self {
+        assert_eq!(self.currency, other.currency, "a sum across currencies needs a dated rate");
+        Self { minor: self.minor + other.minor, ..self }
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Money {
+    type Output = Self;
+
+    /// # Panics
+    /// When the currencies differ.
+    fn sub(self, other: Self) -> Self {
+        assert_eq!(self.currency, other.currency, "a difference across currencies needs a rate");
+        Self { minor: self.minor - other.minor, ..self }
+    }
+}
+
+/// A dated exchange rate: one unit of `base` buys `rate` units of `quote`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rate {
+    /// The day of the fixing.
+    pub date: Date,
+    /// What is sold.
+    pub base: Currency,
+    /// What is bought.
+    pub quote: Currency,
+    /// Units of `quote` for one unit of `base`.
+    pub rate: f64,
+    /// Key into the rate file's sources.
+    pub source: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_read_like_a_price_tag() {
+        let tags = [
+            Money::of(7691.0, Currency::Chf),
+            Money::of(462.41, Currency::Chf),
+            Money::of(-20.5, Currency::Eur),
+            Money::of(999.999, Currency::Usd),
+            Money::of(1_234_567.0, Currency::Gbp),
+        ]
+        .map(|money| money.to_string())
+        .join(" · ");
+        insta::assert_snapshot!(tags, @"CHF 7,691 · CHF 462.41 · EUR -20.50 · USD 1,000 · GBP 1,234,567");
+    }
+
+    #[test]
+    #[should_panic(expected = "a sum across currencies needs a dated rate")]
+    fn francs_and_euros_do_not_add_up() {
+        let _ = Money::of(1.0, Currency::Chf) + Money::of(1.0, Currency::Eur);
+    }
+}
