@@ -1,0 +1,22 @@
+//! Memory and speed of a model on a machine: pure functions from facts.
+//!
+//! | question | module |
+//! |---|---|
+//! | which tensors does a model have? | [`architecture`] |
+//! | which type does each get under a format, and how many bytes is that? | [`recipe`], [`weights`] |
+//! | how much memory does a context take? | [`context`] |
+
+pub mod answer;
+pub mod architecture;
+pub mod context;
+pub mod decode;
+pub mod graph;
+pub mod memory;
+pub mod prefill;
+pub mod rate;
+pub mod recipe;
+pub mod setup;
+pub mod speed;
+pub mod term;
+pub mod weights;
+pub mod work;

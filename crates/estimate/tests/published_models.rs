@@ -1,0 +1,151 @@
+//! A second, independent statement of sizes: every computable model of the catalog in ten formats.
+//!
+//! `data/sizes.csv` and `data/counts.csv` were computed by a separate program that shares no code
+//! with this one and whose parameter counts were checked against the published safetensors counts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test may panic; byte counts are whole"
+)]
+
+use std::collections::BTreeMap;
+
+use localrig_estimate::architecture::layout;
+use localrig_estimate::context::{KvType, LlamaContext, llama_context, state_bytes};
+use localrig_estimate::recipe::Recipe;
+use localrig_estimate::weights::weights;
+use localrig_facts::Catalog;
+use localrig_facts::document::from_csv;
+use localrig_facts::format::Format;
+use localrig_facts::model::Model;
+
+#[derive(serde::Deserialize)]
+struct Size {
+    model: String,
+    format: String,
+    file_bytes: f64,
+}
+
+#[derive(serde::Deserialize)]
+struct Count {
+    model: String,
+    total_without_prediction: u64,
+    active: u64,
+    routed_experts: u64,
+    token_embedding: u64,
+    kv_f16_4096: Option<f64>,
+    kv_f16_32768: Option<f64>,
+    kv_f16_131072: Option<f64>,
+    state_bytes: u64,
+}
+
+fn catalog() -> Catalog {
+    localrig_world::catalog(&[]).unwrap()
+}
+
+#[test]
+fn weights_of_every_model_in_every_format_agree_with_an_independent_program() {
+    let catalog = catalog();
+    let rows: Vec<Size> = from_csv("sizes.csv", include_str!("data/sizes.csv")).unwrap();
+    assert!(rows.len() > 1_400);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let (id, model) = catalog.get_in::<Model>(&row.model).unwrap();
+        let (format_id, format) = catalog.get_in::<Format>(&row.format).unwrap();
+        let recipe = Recipe::new(&catalog, format_id, format).unwrap();
+        let layout = layout(&catalog, id, model).unwrap();
+        // Their figure: tensors of the main layers, each once, without alignment.
+        let bytes: u64 = layout
+            .tensors
+            .iter()
+            .zip(recipe.types(&layout))
+            .filter(|(tensor, _)| tensor.layer.is_none_or(|layer| layer < layout.main_layers))
+            .map(|(tensor, kind)| tensor.elements() / kind.block * kind.bytes)
+            .sum();
+        if bytes as f64 != row.file_bytes {
+            wrong.push(format!(
+                "{} {}: {bytes} instead of {}",
+                row.model, row.format, row.file_bytes
+            ));
+        }
+        // What the engine loads differs by alignment, second copies and the odd stray tensor only.
+        let loaded = weights(&layout, &recipe).loaded.get();
+        assert!(
+            loaded >= row.file_bytes && loaded < row.file_bytes * 1.15,
+            "{} {}",
+            row.model,
+            row.format
+        );
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        rows.len(),
+        wrong[..wrong.len().min(40)].join("\n")
+    );
+}
+
+#[test]
+fn parameter_counts_and_context_sizes_agree_with_an_independent_program() {
+    let catalog = catalog();
+    let rows: Vec<Count> = from_csv("counts.csv", include_str!("data/counts.csv")).unwrap();
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let (id, model) = catalog.get_in::<Model>(&row.model).unwrap();
+        let layout = layout(&catalog, id, model).unwrap();
+        let count = layout.parameters();
+        let mut compare = |what: &str, ours: u64, theirs: u64| {
+            if ours != theirs {
+                wrong.push(format!("{}: {what} {ours} instead of {theirs}", row.model));
+            }
+        };
+        compare("total", count.total - count.prediction, row.total_without_prediction);
+        // They count the biases and scales of experts as if every token read all of them.
+        let near = |ours: u64, theirs: u64| (ours as f64 / theirs as f64 - 1.0).abs() < 0.007;
+        assert!(near(count.active, row.active), "{}", row.model);
+        if row.routed_experts > 0 {
+            assert!(near(count.routed_experts, row.routed_experts), "{}", row.model);
+        }
+        compare("state", state_bytes(&layout), row.state_bytes);
+        let embedding: u64 = layout
+            .tensors
+            .iter()
+            .filter(|tensor| &*tensor.name == "token_embd.weight")
+            .map(localrig_estimate::architecture::Tensor::elements)
+            .sum();
+        compare("embedding", embedding, row.token_embedding);
+        for (cells, bytes) in
+            [(4096, row.kv_f16_4096), (32_768, row.kv_f16_32768), (131_072, row.kv_f16_131072)]
+        {
+            let Some(bytes) = bytes else { continue };
+            let ours = llama_context(&layout, LlamaContext::server(cells, 1, KvType::F16)).get();
+            compare("context", ours as u64, bytes as u64);
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+}
+
+#[test]
+fn a_count_called_exact_equals_the_published_count() {
+    let catalog = catalog();
+    let mut checked = BTreeMap::new();
+    for (id, model) in catalog.all::<Model>().unwrap() {
+        if model.parameters.agreement.as_deref() != Some("exact") {
+            continue;
+        }
+        let count = layout(&catalog, id, model).unwrap().parameters();
+        checked.insert(
+            id.to_string(),
+            (count.total, count.total - count.prediction, model.parameters.published.unwrap()),
+        );
+    }
+    assert!(checked.len() > 80);
+    // Some repositories leave the prediction block out.
+    let wrong: Vec<_> = checked
+        .iter()
+        .filter(|(_, (total, main, published))| total != published && main != published)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
