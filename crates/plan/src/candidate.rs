@@ -1,0 +1,400 @@
+//! Machines that could be bought: systems in their variants, clusters of them, and PC builds of
+//! one, two or four cards.
+
+use localrig_facts::gpu::{Gpu, GpuKind, Status};
+use localrig_facts::machine::{Device, Machine, machine_of_variant};
+use localrig_facts::noise::NoiseClass;
+use localrig_facts::price::Condition;
+use localrig_facts::region::Socket;
+use localrig_facts::system::{Form, System, Variant};
+use localrig_facts::unit::{Bytes, Watts};
+use localrig_facts::{CatalogError, Id, Money, PartialDate};
+
+use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
+use crate::check::{self, Check, Outcome, SUPPLY_EFFICIENCY};
+use crate::noise::{MachineNoise, of_cards};
+use crate::price::{Goods, Market, NoPrice, Price};
+use crate::requirement::Requirement;
+
+/// A machine with what it costs and what was checked.
+#[derive(Clone, Debug)]
+pub struct Candidate<'a> {
+    /// Stable key: `system/apple/mac-studio-m5-ultra:256gb`, `2x gpu/nvidia/rtx-5090`.
+    pub key: String,
+    /// Its accelerators. Cards of a build, or units of a cluster, are separate devices.
+    pub machine: Machine<'a>,
+    /// Its shape.
+    pub form: Form,
+    /// What is bought.
+    pub lines: Vec<Line>,
+    /// Sum of the lines; `None` when a price is missing.
+    pub cost: Option<Money>,
+    /// Rules that were applied.
+    pub checks: Vec<Check>,
+    /// Noise under load.
+    pub noise: MachineNoise,
+    /// Most the machine draws at the wall.
+    pub wall: Option<Watts>,
+    /// How more can be added later.
+    pub growth: String,
+}
+
+impl Candidate<'_> {
+    /// Accelerator memory installed.
+    pub fn memory(&self) -> Bytes {
+        let devices = self.machine.devices.iter();
+        devices.map(|device| device.memory * f64::from(device.count)).sum()
+    }
+
+    /// Maker of the accelerators, in lower case.
+    pub fn platform(&self) -> String {
+        self.machine.devices.first().map_or_else(String::new, |one| one.gpu.vendor.to_lowercase())
+    }
+
+    /// Whether anything in it is bought used.
+    pub fn has_used(&self) -> bool {
+        self.prices().any(|price| price.condition != Condition::New)
+    }
+
+    /// Prices of its parts.
+    pub fn prices(&self) -> impl Iterator<Item = &Price> {
+        self.lines.iter().filter_map(|line| line.price.as_ref().ok())
+    }
+
+    /// Why a price is missing, for each part without one.
+    pub fn missing_prices(&self) -> impl Iterator<Item = &NoPrice> {
+        self.lines.iter().filter_map(|line| line.price.as_ref().err())
+    }
+
+    /// The worst outcome of its checks.
+    pub fn worst_check(&self) -> Outcome {
+        self.checks.iter().map(|check| check.outcome).max().unwrap_or(Outcome::Pass)
+    }
+}
+
+/// Every machine that could be bought in the market.
+///
+/// # Errors
+/// When a catalog file is broken.
+pub fn candidates<'a>(
+    market: &Market<'a>,
+    requirement: &Requirement,
+) -> Result<Vec<Candidate<'a>>, CatalogError> {
+    let socket = market.region.sockets.iter().find(|one| one.kind == requirement.power.socket);
+    let site = Site { market, requirement, socket };
+    let mut found = Vec::new();
+    for (id, system) in market.catalog.all::<System>()? {
+        site.systems(id, system, &mut found)?;
+    }
+    site.builds(&mut found)?;
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(found)
+}
+
+/// Where the machine is bought and stands.
+struct Site<'m, 'a> {
+    market: &'m Market<'a>,
+    requirement: &'m Requirement,
+    socket: Option<&'a Socket>,
+}
+
+impl<'a> Site<'_, 'a> {
+    fn is_out(&self, released: Option<PartialDate>) -> bool {
+        released.is_none_or(|released| released.earliest() <= self.market.date)
+    }
+
+    /// The price of something, new if it is sold new, else used if used goods are accepted.
+    fn price(
+        &self,
+        id: &Id,
+        variant: Option<&str>,
+        status: &[Status],
+        gone: bool,
+    ) -> Result<Price, NoPrice> {
+        let new = self.market.price(id, variant, Goods::New);
+        let sold_new = status.contains(&Status::Retail) && !gone;
+        match new {
+            // Old stock of what is no longer made goes fast: only a fresh price counts.
+            Ok(price) if sold_new || price.age_days < crate::price::FRESH_DAYS => return Ok(price),
+            _ => {}
+        }
+        if !self.requirement.used.accepted {
+            return new.and_then(|price| {
+                Err(NoPrice::OtherCondition {
+                    item: id.to_string(),
+                    seen: format!("new, {} days ago, and is no longer sold", price.age_days),
+                    date: self.market.date.to_string(),
+                })
+            });
+        }
+        self.market
+            .price(id, variant, Goods::Used)
+            .or_else(|error| if sold_new { new } else { Err(error) })
+    }
+
+    fn systems(
+        &self,
+        id: &'a Id,
+        system: &'a System,
+        found: &mut Vec<Candidate<'a>>,
+    ) -> Result<(), CatalogError> {
+        for variant in &system.variants {
+            let status = variant.status.as_ref().unwrap_or(&system.status);
+            let released = variant.released.or(system.released);
+            let sellable = status.iter().any(|one| one.is_buyable())
+                && !status.iter().any(|one| one.is_unreleased());
+            // What has been withdrawn since was on sale before.
+            let withdrawn = variant.withdrawn.is_some_and(|day| day.latest() <= self.market.date);
+            let was_on_sale = variant.withdrawn.is_some() && !withdrawn;
+            if !(sellable || was_on_sale) || !self.is_out(released) {
+                continue;
+            }
+            let status: &[Status] = if was_on_sale { &[Status::Retail] } else { status };
+            let price = self.price(id, Some(&variant.key), status, withdrawn);
+            let most = system.cluster.as_ref().map_or(1, |cluster| cluster.max_units);
+            for units in 1..=most.min(3) {
+                found.push(self.system(id, system, variant, &price, units)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn system(
+        &self,
+        id: &'a Id,
+        system: &'a System,
+        variant: &'a Variant,
+        price: &Result<Price, NoPrice>,
+        units: u32,
+    ) -> Result<Candidate<'a>, CatalogError> {
+        let mut machine = machine_of_variant(self.market.catalog, id, system, variant)
+            .map_err(|error| CatalogError::Missing { id: error.to_string() })?;
+        let name =
+            if system.variants.len() > 1 && !machine.name.to_lowercase().contains(&variant.key) {
+                format!("{} ({})", machine.name, variant.key)
+            } else {
+                machine.name.clone()
+            };
+        machine.name = if units == 1 { name.clone() } else { format!("{units}x {name}") };
+        machine.units = units;
+        for device in &mut machine.devices {
+            device.count *= units;
+        }
+        let power = &system.power;
+        let one = power.max_w.or(power.supply_w).or(power.measured_load_w.map(|[_, high]| high));
+        let wall = one.map(|one| one * f64::from(units));
+        let mut checks: Vec<Check> = self.wall_check(wall).into_iter().collect();
+        if let (Some(cluster), true) = (&system.cluster, units > 1) {
+            checks.push(Check {
+                rule: "cluster link",
+                outcome: Outcome::NotChecked,
+                reason: format!(
+                    "{}; the cable (and a switch beyond two units) is not priced",
+                    cluster.link
+                ),
+            });
+        }
+        let class = system.noise.as_ref().and_then(localrig_facts::noise::Noise::class);
+        let basis = match system.noise.as_ref() {
+            Some(noise) if noise.load_dba.is_some() => "measured or stated by the maker".to_owned(),
+            Some(_) => "reviews; no level in dB(A) was found".to_owned(),
+            None => "no figure was found".to_owned(),
+        };
+        let line =
+            Line { role: "system", id: id.clone(), name, count: units, price: price.clone() };
+        let growth = match &system.cluster {
+            Some(cluster) if units < cluster.max_units => {
+                format!(
+                    "add another unit over {} (up to {} in the maker's guides)",
+                    cluster.link, cluster.max_units
+                )
+            }
+            _ => "none: memory and accelerator are soldered".to_owned(),
+        };
+        Ok(Candidate {
+            key: format!(
+                "{}{id}:{}",
+                if units == 1 { String::new() } else { format!("{units}x ") },
+                variant.key
+            ),
+            machine,
+            form: system.form,
+            cost: line.amount(),
+            lines: vec![line],
+            checks,
+            noise: MachineNoise { class, basis },
+            wall,
+            growth,
+        })
+    }
+
+    fn wall_check(&self, wall: Option<Watts>) -> Option<Check> {
+        Some(match wall {
+            Some(wall) => check::wall_socket(wall, self.socket?),
+            None => Check {
+                rule: "wall socket",
+                outcome: Outcome::NotChecked,
+                reason: "power of the machine not recorded".to_owned(),
+            },
+        })
+    }
+
+    fn builds(&self, found: &mut Vec<Candidate<'a>>) -> Result<(), CatalogError> {
+        let shelf = Shelf::new(self.market)?;
+        let cards: Vec<(&Id, &Gpu, Result<Price, NoPrice>)> = self
+            .market
+            .catalog
+            .all::<Gpu>()?
+            .iter()
+            .filter(|(_, gpu)| self.is_card_to_consider(gpu))
+            .map(|(id, gpu)| (id, gpu, self.price(id, None, &gpu.status, false)))
+            .collect();
+        for (id, gpu, price) in &cards {
+            // Without a price, more of the same say nothing new.
+            let counts: &[u32] = if price.is_ok() { &[1, 2, 4] } else { &[1] };
+            for count in counts.iter().copied() {
+                let group = [(*id, *gpu, count, price)];
+                found.push(self.build(&shelf, &group));
+            }
+        }
+        for (index, (id, gpu, price)) in cards.iter().enumerate() {
+            for (other_id, other, other_price) in &cards[index + 1..] {
+                // A pair without prices says nothing that its cards alone do not, and a small card
+                // beside a large one holds no model that the large one does not.
+                let smaller = memory_of(gpu).min(memory_of(other));
+                if gpu.vendor != other.vendor
+                    || price.is_err()
+                    || other_price.is_err()
+                    || smaller < LEAST_PAIR_GIB
+                {
+                    continue;
+                }
+                let mut pair = [(*id, *gpu, 1, price), (*other_id, *other, 1, other_price)];
+                pair.sort_by(|a, b| memory_of(b.1).total_cmp(&memory_of(a.1)).then(a.0.cmp(b.0)));
+                found.push(self.build(&shelf, &pair));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_card_to_consider(&self, gpu: &Gpu) -> bool {
+        gpu.kind == GpuKind::Card
+            && gpu.status.iter().any(|status| status.is_buyable())
+            && !gpu.status.iter().any(|status| status.is_unreleased())
+            && self.is_out(gpu.released)
+            && memory_of(gpu) >= LEAST_CARD_GIB
+            && gpu.memory.sizes_gib.len() == 1
+            && gpu.memory.bandwidth_gb_per_s.is_some()
+    }
+
+    fn build(
+        &self,
+        shelf: &Shelf<'a>,
+        group: &[(&'a Id, &'a Gpu, u32, &Result<Price, NoPrice>)],
+    ) -> Candidate<'a> {
+        let cards: Vec<&Gpu> = group
+            .iter()
+            .flat_map(|(_, gpu, count, _)| std::iter::repeat_n(*gpu, *count as usize))
+            .collect();
+        let devices: Vec<Device<'a>> = group
+            .iter()
+            .map(|(id, gpu, count, _)| Device {
+                id,
+                gpu,
+                memory: Bytes::gib(memory_of(gpu)),
+                count: *count,
+            })
+            .collect();
+        let word = |count: u32, name: &str| {
+            if count == 1 { name.to_owned() } else { format!("{count}x {name}") }
+        };
+        let names: Vec<String> =
+            group.iter().map(|(_, gpu, count, _)| word(*count, plain_name(gpu))).collect();
+        let keys: Vec<String> =
+            group.iter().map(|(id, _, count, _)| word(*count, id.as_str())).collect();
+        let mut lines: Vec<Line> = group
+            .iter()
+            .map(|(id, gpu, count, price)| Line {
+                role: "card",
+                id: (*id).clone(),
+                name: gpu.name.clone(),
+                count: *count,
+                price: (*price).clone(),
+            })
+            .collect();
+        let machine =
+            Machine { name: format!("{} PC", names.join(" + ")), devices, system: None, units: 1 };
+        let base = shelf.cheapest(&cards, BaseNeeds::for_cards(cards.len()));
+        let power = base.as_ref().ok().and_then(|base| check::sustained(&cards, base.cpu));
+        let wall = power.map(|power| power / SUPPLY_EFFICIENCY);
+        let (mut checks, noise) = match &base {
+            Ok(base) => (base.checks.clone(), of_cards(&cards, base.case)),
+            Err(NoBase { missing }) => (
+                vec![Check {
+                    rule: "base system",
+                    outcome: Outcome::Fail,
+                    reason: format!("no {missing} with a price fits these cards"),
+                }],
+                MachineNoise { class: None, basis: "no base system".to_owned() },
+            ),
+        };
+        checks.extend(self.wall_check(wall));
+        let cards_cost = lines
+            .iter()
+            .map(Line::amount)
+            .try_fold(Money::zero(self.market.region.currency), |sum, one| Some(sum + one?));
+        let cost = cards_cost.and_then(|cards| base.as_ref().ok().map(|base| cards + base.cost));
+        let growth = growth(&cards, base.as_ref().ok());
+        if let Ok(base) = base {
+            lines.extend(base.lines);
+        }
+        Candidate {
+            key: keys.join(" + "),
+            machine,
+            form: Form::Tower,
+            lines,
+            cost,
+            checks,
+            noise,
+            wall,
+            growth,
+        }
+    }
+}
+
+/// Cards with less memory hold no model worth planning a machine around.
+const LEAST_CARD_GIB: f64 = 12.0;
+
+/// Smallest card worth mixing with another.
+const LEAST_PAIR_GIB: f64 = 24.0;
+
+fn memory_of(gpu: &Gpu) -> f64 {
+    gpu.memory.sizes_gib.first().map_or(0.0, |size| size.written())
+}
+
+/// A card's name without its maker, for names of builds.
+fn plain_name(gpu: &Gpu) -> &str {
+    gpu.name.strip_prefix(gpu.vendor.as_str()).map_or(gpu.name.as_str(), str::trim_start)
+}
+
+fn growth(cards: &[&Gpu], base: Option<&Base<'_>>) -> String {
+    let Some(base) = base else { return "unknown: no base system".to_owned() };
+    let slots = base.checks.iter().find(|check| check.rule == "slots");
+    match (cards.len(), slots.map(|check| check.outcome)) {
+        (1, _) => {
+            let two: Vec<&Gpu> = [cards, cards].concat();
+            let power = check::sustained(&two, base.cpu);
+            let power = power.map_or(String::new(), |power| {
+                format!(" and a supply for {:.0} W sustained", power.get())
+            });
+            format!("add a second card: needs a second long slot{power}")
+        }
+        (2, _) => "beyond two cards: Threadripper or EPYC board, new case and supply".to_owned(),
+        _ => "full: replace cards by larger ones".to_owned(),
+    }
+}
+
+/// The class of a machine's noise, for requirements.
+pub fn is_within(noise: &MachineNoise, limit: NoiseClass) -> Option<bool> {
+    noise.class.map(|class| class <= limit)
+}

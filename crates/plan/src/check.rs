@@ -1,0 +1,363 @@
+//! Whether parts fit together: one small function per rule, each with its reason.
+//!
+//! An attribute nobody has recorded gives [`Outcome::NotChecked`], never a pass.
+
+use localrig_facts::gpu::{Connector, Cooling, Gpu, Plug};
+use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu};
+use localrig_facts::region::Socket;
+use localrig_facts::unit::Watts;
+use serde::Serialize;
+
+/// What a rule found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It fits.
+    Pass,
+    /// A fact is missing.
+    NotChecked,
+    /// It works with a limitation.
+    Warn,
+    /// It does not work.
+    Fail,
+}
+
+impl Outcome {
+    /// The word used in answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::NotChecked => "not checked",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        }
+    }
+}
+
+/// A rule applied to a build.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Name of the rule.
+    pub rule: &'static str,
+    /// What it found.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: String,
+}
+
+fn check(rule: &'static str, outcome: Outcome, reason: impl Into<String>) -> Check {
+    Check { rule, outcome, reason: reason.into() }
+}
+
+fn pass_if(rule: &'static str, holds: bool, reason: impl Into<String>) -> Check {
+    check(rule, if holds { Outcome::Pass } else { Outcome::Fail }, reason)
+}
+
+/// Everything in the machine beside cards and processor: board, memory, SSD, fans.
+/// Source: rule of thumb of the build guides; a board with fans and SSD idles at 50 to 75 W.
+pub const REST: Watts = Watts::new(75.0);
+
+/// The processor fits the board's socket, and on sTR5 its chipset.
+pub fn socket(cpu: &Cpu, board: &Motherboard) -> Check {
+    // sTR5 carries two platforms with different memory channels and lanes.
+    let platform = cpu.socket != "sTR5" || cpu.platform == board.chipset;
+    pass_if(
+        "socket",
+        cpu.socket == board.socket && platform,
+        format!("{} ({}) in {} ({})", cpu.platform, cpu.socket, board.socket, board.chipset),
+    )
+}
+
+/// The memory is of the kind the board takes, in number and size.
+pub fn memory(kit: &Memory, kits: u32, board: &Motherboard) -> Check {
+    const RULE: &str = "memory";
+    if kit.memory_type != board.memory_type {
+        return check(
+            RULE,
+            Outcome::Fail,
+            format!("{} does not work in a board for {}", kit.memory_type, board.memory_type),
+        );
+    }
+    let modules = kit.modules * kits;
+    let capacity = kit.capacity_gib.written() * f64::from(kits);
+    if board.memory_slots.is_some_and(|slots| modules > slots) {
+        return check(RULE, Outcome::Fail, format!("{modules} modules, fewer slots"));
+    }
+    if board.memory_max_gib.is_some_and(|most| capacity > most.written()) {
+        return check(RULE, Outcome::Fail, format!("{capacity} GiB is more than the board takes"));
+    }
+    match board.memory_slots {
+        Some(slots) => {
+            check(RULE, Outcome::Pass, format!("{modules} of {slots} slots, {}", kit.memory_type))
+        }
+        None => check(RULE, Outcome::NotChecked, "number of memory slots not recorded"),
+    }
+}
+
+/// The board has a long slot for every card.
+pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
+    const RULE: &str = "slots";
+    let lanes: Vec<Option<u32>> = long_slots(board);
+    if lanes.is_empty() {
+        return check(RULE, Outcome::NotChecked, "slots of the board not recorded");
+    }
+    if cards.len() > lanes.len() {
+        return check(
+            RULE,
+            Outcome::Fail,
+            format!("{} cards, {} slots of at least four lanes", cards.len(), lanes.len()),
+        );
+    }
+    let used = &lanes[..cards.len()];
+    let words: Vec<String> = used
+        .iter()
+        .map(|lanes| lanes.map_or("x?".to_owned(), |lanes| format!("x{lanes}")))
+        .collect();
+    let words = words.join(" + ");
+    if used.iter().any(Option::is_none) {
+        return check(RULE, Outcome::NotChecked, format!("{words}: lanes of a slot not recorded"));
+    }
+    if cards.len() > 1 && used.iter().flatten().any(|lanes| *lanes < 8) {
+        return check(
+            RULE,
+            Outcome::Warn,
+            format!(
+                "{words}: enough for one model per card; splitting a model over the cards is slow, \
+                 and so is loading"
+            ),
+        );
+    }
+    check(RULE, Outcome::Pass, words)
+}
+
+/// Lanes of the slots that take a card, widest use first, when as many as possible are used.
+fn long_slots(board: &Motherboard) -> Vec<Option<u32>> {
+    let mut lanes: Vec<Option<u32>> = Vec::new();
+    for slot in &board.slots {
+        if slot.lanes.is_some_and(|lanes| lanes < 4) {
+            continue;
+        }
+        lanes.extend(std::iter::repeat_n(slot.lanes_shared.or(slot.lanes), slot.count as usize));
+    }
+    lanes.sort_by_key(|lanes| std::cmp::Reverse(lanes.unwrap_or(0)));
+    lanes
+}
+
+/// The cards are not too long for the case.
+pub fn length(cards: &[&Gpu], case: &Case) -> Check {
+    const RULE: &str = "card length";
+    let longest = cards.iter().map(|gpu| gpu.board.length_mm).collect::<Option<Vec<_>>>();
+    let longest = longest.map(|all| all.iter().map(|one| one.get()).fold(0.0, f64::max));
+    match (longest, case.max_gpu_length_mm) {
+        (Some(longest), Some(room)) => {
+            pass_if(RULE, longest <= room.get(), format!("{longest:.0} of {:.0} mm", room.get()))
+        }
+        (None, _) => check(RULE, Outcome::NotChecked, "length of a card not recorded"),
+        (_, None) => check(RULE, Outcome::NotChecked, "room of the case not recorded"),
+    }
+}
+
+/// The cards' widths fit the case's slots.
+pub fn width(cards: &[&Gpu], board: &Motherboard, case: &Case) -> Check {
+    const RULE: &str = "card width";
+    let Some(widths) = cards.iter().map(|gpu| gpu.board.slots).collect::<Option<Vec<f64>>>() else {
+        return check(RULE, Outcome::NotChecked, "width of a card not recorded");
+    };
+    let whole: f64 = widths.iter().map(|width| width.ceil()).sum();
+    if whole > f64::from(case.expansion_slots) {
+        return check(
+            RULE,
+            Outcome::Fail,
+            format!("{whole} slots wide together, the case has {}", case.expansion_slots),
+        );
+    }
+    match (cards.len(), board.gpu_spacing_slots) {
+        (0 | 1, _) => {
+            check(RULE, Outcome::Pass, format!("{whole} of {} slots", case.expansion_slots))
+        }
+        (_, Some(pitch)) if widths[0].ceil() > f64::from(pitch) => check(
+            RULE,
+            Outcome::Fail,
+            format!("the upper card is {} slots wide, the next slot is {pitch} away", widths[0]),
+        ),
+        (_, Some(pitch)) => check(RULE, Outcome::Pass, format!("{pitch} slots from card to card")),
+        (_, None) => {
+            check(RULE, Outcome::NotChecked, "distance between the board's slots not recorded")
+        }
+    }
+}
+
+/// The board fits the case.
+pub fn board_size(board: &Motherboard, case: &Case) -> Check {
+    const RULE: &str = "board size";
+    match &board.form_factor {
+        None => check(RULE, Outcome::NotChecked, "size of the board not recorded"),
+        Some(size) => pass_if(
+            RULE,
+            case.boards.iter().any(|one| one == size),
+            format!("{size} board, case for {}", case.boards.join(", ")),
+        ),
+    }
+}
+
+/// The cooler mounts on the socket and fits the case.
+pub fn cooler(cooler: &Cooler, cpu: &Cpu, case: &Case) -> Check {
+    const RULE: &str = "cooler";
+    if !cooler.sockets.contains(&cpu.socket) {
+        return check(RULE, Outcome::Fail, format!("does not mount on {}", cpu.socket));
+    }
+    match (cooler.height_mm, case.max_cooler_height_mm) {
+        _ if cooler.liquid => {
+            check(RULE, Outcome::NotChecked, "radiator place of the case not recorded")
+        }
+        (Some(height), Some(room)) => {
+            pass_if(RULE, height <= room, format!("{:.0} of {:.0} mm", height.get(), room.get()))
+        }
+        _ => check(
+            RULE,
+            Outcome::NotChecked,
+            "height of the cooler or room of the case not recorded",
+        ),
+    }
+}
+
+/// Cards without a fan need a server's airflow.
+pub fn airflow(cards: &[&Gpu]) -> Check {
+    const RULE: &str = "airflow";
+    if cards.iter().any(|gpu| gpu.board.cooling == Some(Cooling::Passive)) {
+        return check(RULE, Outcome::Fail, "a passive card needs a server chassis");
+    }
+    let into_case = |gpu: &&&Gpu| {
+        matches!(
+            gpu.board.cooling,
+            Some(Cooling::OpenAir | Cooling::FlowThrough | Cooling::Partner)
+        ) && gpu.board.tdp_w.is_some_and(|power| power.get() > 300.0)
+    };
+    match cards.iter().filter(into_case).count() {
+        0 | 1 => check(RULE, Outcome::Pass, "at most one hot card blows into the case"),
+        several => check(
+            RULE,
+            Outcome::Warn,
+            format!("{several} cards blow their heat into the case: the upper one breathes it"),
+        ),
+    }
+}
+
+/// Sum of what cards, processor and the rest draw at most, sustained.
+pub fn sustained(cards: &[&Gpu], cpu: &Cpu) -> Option<Watts> {
+    let cards: Watts =
+        cards.iter().map(|gpu| gpu.board.tdp_w).collect::<Option<Vec<Watts>>>()?.into_iter().sum();
+    Some(cards + cpu.ppt_w.unwrap_or(cpu.tdp_w) + REST)
+}
+
+/// The supply carries the sustained sum with headroom for load steps.
+///
+/// Supplies to ATX 3.0 and later must ride out steps to twice their rating, so a sustained sum up
+/// to 90 % of the rating passes and up to the rating is a warning.
+pub fn supply(cards: &[&Gpu], cpu: &Cpu, psu: &Psu) -> Check {
+    const RULE: &str = "power supply";
+    let Some(load) = sustained(cards, cpu) else {
+        return check(RULE, Outcome::NotChecked, "power of a card not recorded");
+    };
+    let share = load / psu.output_w;
+    let reason = format!("{:.0} of {:.0} W sustained", load.get(), psu.output_w.get());
+    if share <= 0.9 {
+        check(RULE, Outcome::Pass, reason)
+    } else if share <= 1.0 {
+        check(RULE, Outcome::Warn, format!("{reason}: limit the cards' power a little"))
+    } else {
+        check(RULE, Outcome::Fail, reason)
+    }
+}
+
+/// The supply has the cards' plugs.
+pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
+    const RULE: &str = "plugs";
+    let mut needed: Vec<Connector> = Vec::new();
+    for gpu in cards {
+        if gpu.board.power_connectors.is_empty()
+            && gpu.board.tdp_w.is_none_or(|power| power.get() > 75.0)
+        {
+            return check(RULE, Outcome::NotChecked, format!("plugs of {} not recorded", gpu.name));
+        }
+        for connector in &gpu.board.power_connectors {
+            match needed.iter_mut().find(|one| one.plug == connector.plug) {
+                Some(same) => same.count += connector.count,
+                None => needed.push(connector.clone()),
+            }
+        }
+    }
+    let has = |plug: Plug| psu.connectors.iter().find(|one| one.plug == plug).map(|one| one.count);
+    let mut unknown = Vec::new();
+    for one in &needed {
+        // Every 12-pin card comes with an adapter from two 8-pin plugs.
+        let (plug, count) = match one.plug {
+            Plug::Pin12 => (Plug::Pcie8, one.count * 2),
+            Plug::Pcie6 => (Plug::Pcie8, one.count),
+            plug => (plug, one.count),
+        };
+        match has(plug) {
+            None => unknown.push(plug.word()),
+            Some(there) if there >= count => {}
+            // A 16-pin card comes with an adapter from three 8-pin plugs.
+            Some(there)
+                if plug == Plug::Pin16
+                    && has(Plug::Pcie8).is_some_and(|eights| eights >= 3 * (count - there)) =>
+            {
+                return check(
+                    RULE,
+                    Outcome::Warn,
+                    format!(
+                        "{there} of {count} {} plugs: the card's adapter for 8-pin plugs is needed",
+                        plug.word()
+                    ),
+                );
+            }
+            Some(there) => {
+                return check(
+                    RULE,
+                    Outcome::Fail,
+                    format!("{count} {} needed, {there} there", plug.word()),
+                );
+            }
+        }
+    }
+    if !unknown.is_empty() {
+        return check(
+            RULE,
+            Outcome::NotChecked,
+            format!("number of {} plugs of the supply not recorded", unknown.join(" and ")),
+        );
+    }
+    let words: Vec<String> =
+        needed.iter().map(|one| format!("{}x {}", one.count, one.plug.word())).collect();
+    check(
+        RULE,
+        Outcome::Pass,
+        if words.is_empty() { "none needed".to_owned() } else { words.join(", ") },
+    )
+}
+
+/// Share of wall power that a modern supply passes on.
+/// Source: 80 PLUS Gold asks for 90 % at half load on 230 V.
+pub const SUPPLY_EFFICIENCY: f64 = 0.9;
+
+/// The wall socket carries the machine for hours.
+pub fn wall_socket(wall: Watts, socket: &Socket) -> Check {
+    const RULE: &str = "wall socket";
+    let continuous = socket.max_w * socket.continuous_share;
+    let reason = format!(
+        "{:.0} W at the wall, {} gives {:.0} W for hours and {:.0} W at most",
+        wall.get(),
+        socket.kind,
+        continuous.get(),
+        socket.max_w.get()
+    );
+    if wall <= continuous {
+        check(RULE, Outcome::Pass, reason)
+    } else if wall <= socket.max_w {
+        check(RULE, Outcome::Warn, reason)
+    } else {
+        check(RULE, Outcome::Fail, reason)
+    }
+}

@@ -1,0 +1,505 @@
+//! The plan: every machine that could be bought, judged against a requirement.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use localrig_facts::unit::Bytes;
+use localrig_facts::{CatalogError, Date, Money};
+use rayon::prelude::*;
+
+use crate::assign::{Assignment, Groups, Unplaced};
+use crate::candidate::{Candidate, candidates};
+use crate::check::Outcome;
+use crate::option::{ModelOption, options};
+use crate::price::{Market, PriceBasis};
+use crate::requirement::Requirement;
+use crate::score::{ScoreTerm, Weights, quality_value, speed_value};
+use crate::verdict::{Line, Mark, lines};
+
+/// Everything that was considered.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The requirement.
+    pub requirement: &'a Requirement,
+    /// The day prices are as of.
+    pub date: Date,
+    /// Machines within all hard limits, best first.
+    pub ranked: Vec<Ranked<'a>>,
+    /// Machines that would serve but have no price: not ranked, with what is missing.
+    pub unpriced: Vec<Unpriced<'a>>,
+    /// Machines outside a hard limit.
+    pub rejected: Vec<Rejected<'a>>,
+}
+
+/// A machine within all hard limits.
+#[derive(Debug)]
+pub struct Ranked<'a> {
+    /// The machine.
+    pub candidate: &'a Candidate<'a>,
+    /// What it costs.
+    pub cost: Money,
+    /// What runs on it.
+    pub assignment: Assignment<'a>,
+    /// Every line of the requirement, met or missed.
+    pub lines: Vec<Line>,
+    /// Points, 0 to 100.
+    pub score: f64,
+    /// The terms they come from.
+    pub terms: Vec<ScoreTerm>,
+    /// Whether no other ranked machine is at least as good in price, main speed, main quality and
+    /// memory.
+    pub on_front: bool,
+}
+
+/// A machine without a price.
+#[derive(Debug)]
+pub struct Unpriced<'a> {
+    /// The machine.
+    pub candidate: &'a Candidate<'a>,
+    /// What is missing.
+    pub missing: Vec<String>,
+}
+
+/// A machine outside a hard limit.
+#[derive(Debug)]
+pub struct Rejected<'a> {
+    /// The machine.
+    pub candidate: &'a Candidate<'a>,
+    /// What it costs, if that is known.
+    pub cost: Option<Money>,
+    /// The limit.
+    pub reason: Reason,
+}
+
+/// Why a machine is out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// It costs more than may be spent.
+    OverBudget {
+        /// The cost.
+        cost: Money,
+        /// The limit.
+        most: Money,
+    },
+    /// The maker is not wanted.
+    Platform {
+        /// The maker.
+        vendor: String,
+    },
+    /// The models do not fit.
+    TooSmall {
+        /// What it offers.
+        usable: Bytes,
+        /// The least that is needed.
+        needed: Bytes,
+    },
+    /// Its memory is below the minimum.
+    MemoryMinimum {
+        /// What it has.
+        has: Bytes,
+        /// The minimum.
+        minimum: Bytes,
+    },
+    /// A role cannot run on it.
+    NoOption {
+        /// The role.
+        role: String,
+        /// Why.
+        reason: String,
+    },
+    /// A role is below its minimum speed whatever is chosen.
+    TooSlow {
+        /// The role.
+        role: String,
+        /// Its speed in tok/s.
+        speed: f64,
+        /// The minimum in tok/s.
+        minimum: f64,
+    },
+    /// The parts do not go together.
+    Incompatible {
+        /// The rule that failed, with its reason.
+        rule: String,
+    },
+    /// It is louder than the limit.
+    TooLoud {
+        /// Its class.
+        class: &'static str,
+    },
+}
+
+/// What could be bought and what could run on it.
+pub struct Planner<'a> {
+    market: Market<'a>,
+    requirement: &'a Requirement,
+    options: Vec<Vec<ModelOption<'a>>>,
+    candidates: Vec<Candidate<'a>>,
+}
+
+impl<'a> Planner<'a> {
+    /// Gathers what could be bought and what could run.
+    ///
+    /// # Errors
+    /// When a catalog file is broken or the requirement names something that is not in the catalog.
+    pub fn new(market: Market<'a>, requirement: &'a Requirement) -> Result<Self, CatalogError> {
+        let (options, candidates) = rayon::join(
+            || options(market.catalog, requirement, market.date),
+            || candidates(&market, requirement),
+        );
+        Ok(Self { market, requirement, options: options?, candidates: candidates? })
+    }
+
+    /// Judges every machine.
+    pub fn plan(&'a self) -> Plan<'a> {
+        let limits: Vec<Option<Reason>> =
+            self.candidates.iter().map(|candidate| self.outside(candidate)).collect();
+        let within: Vec<&Candidate<'a>> = self
+            .candidates
+            .iter()
+            .zip(&limits)
+            .filter(|(_, reason)| reason.is_none())
+            .map(|(candidate, _)| candidate)
+            .collect();
+        let groups = Groups::new(self.market.catalog, self.requirement, &self.options, &within);
+        let judged: Vec<Judged<'a>> = self
+            .candidates
+            .par_iter()
+            .zip(limits)
+            .map(|(candidate, reason)| match reason {
+                Some(reason) => {
+                    Judged::Rejected(Rejected { candidate, cost: candidate.cost, reason })
+                }
+                None => self.judge(candidate, &groups),
+            })
+            .collect();
+        let (mut ranked, mut unpriced, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
+        for one in judged {
+            match one {
+                Judged::Ranked(one) => ranked.push(*one),
+                Judged::Unpriced(one) => unpriced.push(one),
+                Judged::Rejected(one) => rejected.push(one),
+            }
+        }
+        ranked.sort_by(better);
+        mark_front(&mut ranked);
+        Plan { requirement: self.requirement, date: self.market.date, ranked, unpriced, rejected }
+    }
+
+    /// The limit a machine is outside of, whatever runs on it.
+    fn outside(&self, candidate: &Candidate<'_>) -> Option<Reason> {
+        let requirement = self.requirement;
+        let platform = candidate.platform();
+        if requirement.platform.hard && !requirement.platform.accepted.contains(&platform) {
+            return Some(Reason::Platform { vendor: platform });
+        }
+        let most = requirement.budget.most();
+        if let Some(cost) = candidate.cost.filter(|cost| cost.minor > most.minor)
+            && requirement.budget.hard
+        {
+            return Some(Reason::OverBudget { cost, most });
+        }
+        let (has, minimum) = (candidate.memory(), requirement.memory.minimum_gib.quantity());
+        if requirement.memory.hard && has < minimum {
+            return Some(Reason::MemoryMinimum { has, minimum });
+        }
+        if let Some(failed) = candidate.checks.iter().find(|one| one.outcome == Outcome::Fail) {
+            let rule = format!("{}: {}", failed.rule, failed.reason);
+            return Some(Reason::Incompatible { rule });
+        }
+        let class = candidate.noise.class.filter(|class| *class > requirement.noise.limit);
+        class
+            .filter(|_| requirement.noise.hard)
+            .map(|class| Reason::TooLoud { class: class.word() })
+    }
+
+    fn judge(&'a self, candidate: &'a Candidate<'a>, groups: &Groups<'a>) -> Judged<'a> {
+        let requirement = self.requirement;
+        let reject =
+            |reason| Judged::Rejected(Rejected { candidate, cost: candidate.cost, reason });
+        let assignment = match groups.assign(candidate) {
+            Ok(assignment) => assignment,
+            Err(Unplaced::TooSmall { usable, needed }) => {
+                return reject(Reason::TooSmall { usable, needed });
+            }
+            Err(Unplaced::NoOption { role, reason }) => {
+                return reject(Reason::NoOption { role, reason });
+            }
+        };
+        for served in &assignment.served {
+            let role = &requirement.roles[served.role];
+            if let Some(minimum) =
+                role.speed_minimum_tok_per_s.filter(|minimum| served.busy.value < *minimum)
+            {
+                return reject(Reason::TooSlow {
+                    role: role.name.clone(),
+                    speed: served.busy.value.get(),
+                    minimum: minimum.get(),
+                });
+            }
+        }
+        let Some(cost) = candidate.cost else {
+            let missing = candidate.missing_prices().map(ToString::to_string).collect();
+            return Judged::Unpriced(Unpriced { candidate, missing });
+        };
+        let terms = terms(requirement, candidate, &assignment, cost);
+        let score = terms.iter().map(ScoreTerm::points).sum();
+        let lines = lines(requirement, candidate, &assignment, cost, self.market.catalog);
+        Judged::Ranked(Box::new(Ranked {
+            candidate,
+            cost,
+            assignment,
+            lines,
+            score,
+            terms,
+            on_front: false,
+        }))
+    }
+}
+
+enum Judged<'a> {
+    Ranked(Box<Ranked<'a>>),
+    Unpriced(Unpriced<'a>),
+    Rejected(Rejected<'a>),
+}
+
+fn better(a: &Ranked<'_>, b: &Ranked<'_>) -> Ordering {
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| a.cost.minor.cmp(&b.cost.minor))
+        .then_with(|| a.candidate.key.cmp(&b.candidate.key))
+}
+
+/// Marks machines that no other beats or equals in everything and beats in something.
+fn mark_front(ranked: &mut [Ranked<'_>]) {
+    let values: Vec<[f64; 4]> = ranked
+        .iter()
+        .map(|one| {
+            let main = &one.assignment.served[0];
+            [
+                -(one.cost.minor as f64),
+                main.busy.value.get(),
+                main.option.quality(),
+                one.candidate.memory().get(),
+            ]
+        })
+        .collect();
+    for (index, one) in ranked.iter_mut().enumerate() {
+        let own = values[index];
+        one.on_front = !values.iter().any(|other| {
+            other.iter().zip(own).all(|(theirs, ours)| *theirs >= ours)
+                && other.iter().zip(own).any(|(theirs, ours)| *theirs > ours)
+        });
+    }
+}
+
+/// The terms of a machine's score.
+fn terms(
+    requirement: &Requirement,
+    candidate: &Candidate<'_>,
+    assignment: &Assignment<'_>,
+    cost: Money,
+) -> Vec<ScoreTerm> {
+    let weights = Weights::default();
+    let main = &assignment.served[0];
+    let others = &assignment.served[1..];
+    let mean = |values: Vec<f64>| {
+        if values.is_empty() { 1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    };
+    let role = |index: usize| &requirement.roles[index];
+    let term = |name, value: f64, weight, reason| ScoreTerm { name, value, weight, reason };
+    let memory = candidate.memory();
+    let target = requirement.memory.target_gib.quantity();
+    let preferred = main.option.format.precision >= requirement.format.preferred;
+    let (noise, noise_reason) = noise_value(requirement, candidate);
+    let (price, price_reason) = price_value(requirement, cost);
+    let (risk, risk_reason) = risk_value(candidate);
+    let platform = requirement.platform.preferred.contains(&candidate.platform());
+    vec![
+        term(
+            "main quality",
+            quality_value(main.option.quality()),
+            weights.main_quality,
+            format!(
+                "{} {}: index {:.0} at the lower end, format included",
+                main.option.model.name,
+                main.option.format.name,
+                main.option.quality()
+            ),
+        ),
+        term(
+            "main speed",
+            speed_value(role(0), main.busy.value),
+            weights.main_speed,
+            format!("{:.0} tok/s while everything runs", main.busy.value.get()),
+        ),
+        term(
+            "other roles' quality",
+            mean(others.iter().map(|one| quality_value(one.option.quality())).collect()),
+            weights.other_quality,
+            others.iter().map(|one| one.option.model.name.clone()).collect::<Vec<_>>().join(", "),
+        ),
+        term(
+            "other roles' speed",
+            mean(others.iter().map(|one| speed_value(role(one.role), one.busy.value)).collect()),
+            weights.other_speed,
+            others
+                .iter()
+                .map(|one| format!("{} {:.0} tok/s", role(one.role).name, one.busy.value.get()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        term(
+            "format",
+            if preferred { 1.0 } else { 0.0 },
+            weights.format,
+            format!(
+                "{} where {} is preferred",
+                main.option.format.precision.word(),
+                requirement.format.preferred.word()
+            ),
+        ),
+        term(
+            "memory",
+            (memory / target).min(1.0),
+            weights.memory,
+            format!("{:.0} of {:.0} GiB wanted", memory.to_gib(), target.to_gib()),
+        ),
+        term("noise", noise, weights.noise, noise_reason),
+        term("price", price, weights.price, price_reason),
+        term(
+            "platform",
+            if platform { 1.0 } else { 0.0 },
+            weights.platform,
+            format!(
+                "{} {}",
+                candidate.platform(),
+                if platform { "is preferred" } else { "is accepted" }
+            ),
+        ),
+        term("risk", risk, weights.risk, risk_reason),
+    ]
+}
+
+/// 1 when quieter than the limit, 0.7 at the limit, 0.2 above, 0.4 when nothing is known.
+fn noise_value(requirement: &Requirement, candidate: &Candidate<'_>) -> (f64, String) {
+    match candidate.noise.class {
+        None => (0.4, format!("not known: {}", candidate.noise.basis)),
+        Some(class) => {
+            let value = match class.cmp(&requirement.noise.limit) {
+                Ordering::Less => 1.0,
+                Ordering::Equal => 0.7,
+                Ordering::Greater => 0.2,
+            };
+            (value, format!("{}, limit {}", class.word(), requirement.noise.limit.word()))
+        }
+    }
+}
+
+/// 1 up to the lower end of the sweet spot, 0.7 at its upper end, 0 at the limit of the budget.
+fn price_value(requirement: &Requirement, cost: Money) -> (f64, String) {
+    let [low, high] = requirement.budget.sweet_spot;
+    let most = requirement.budget.range[1].max(high);
+    let amount = cost.amount();
+    let value = if amount <= low {
+        1.0
+    } else if amount <= high {
+        1.0 - 0.3 * (amount - low) / (high - low)
+    } else if amount < most {
+        0.7 * (most - amount) / (most - high)
+    } else {
+        0.0
+    };
+    (value, format!("{cost}, sweet spot {low:.0} to {high:.0}"))
+}
+
+/// 1 for new goods at fresh prices with every rule passed; less for each doubt.
+fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
+    let mut value: f64 = 1.0;
+    let mut reasons = Vec::new();
+    if candidate.has_used() {
+        value -= 0.5;
+        reasons.push("used or mixed goods".to_owned());
+    }
+    let total: i64 = candidate.prices().map(|price| price.amount.minor).sum();
+    let doubtful = |basis: PriceBasis| -> f64 {
+        let sum: i64 =
+            candidate.prices().filter(|p| p.basis == basis).map(|p| p.amount.minor).sum();
+        sum as f64 / total.max(1) as f64
+    };
+    let (stale, derived) = (doubtful(PriceBasis::Stale), doubtful(PriceBasis::Derived));
+    if stale > 0.0 {
+        value -= 0.3 * stale;
+        reasons.push(format!("{:.0} % of the price is stale", stale * 100.0));
+    }
+    if derived > 0.0 {
+        value -= 0.15 * derived;
+        reasons.push(format!("{:.0} % is derived from abroad", derived * 100.0));
+    }
+    match candidate.worst_check() {
+        Outcome::Warn => {
+            value -= 0.2;
+            reasons.push("a rule warns".to_owned());
+        }
+        Outcome::NotChecked => {
+            value -= 0.1;
+            reasons.push("a rule could not be checked".to_owned());
+        }
+        Outcome::Pass | Outcome::Fail => {}
+    }
+    let reason = if reasons.is_empty() { "none found".to_owned() } else { reasons.join("; ") };
+    (value.max(0.0), reason)
+}
+
+impl Plan<'_> {
+    /// Rejected machines by kind of reason, in a fixed order.
+    pub fn rejected_by_reason(&self) -> BTreeMap<&'static str, Vec<&Rejected<'_>>> {
+        let mut groups: BTreeMap<&'static str, Vec<&Rejected<'_>>> = BTreeMap::new();
+        for one in &self.rejected {
+            groups.entry(one.reason.kind()).or_default().push(one);
+        }
+        groups
+    }
+}
+
+impl Reason {
+    /// The kind of reason, for grouping.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::OverBudget { .. } => "over budget",
+            Self::Platform { .. } => "platform not wanted",
+            Self::TooSmall { .. } => "too little memory for all roles",
+            Self::MemoryMinimum { .. } => "memory below the minimum",
+            Self::NoOption { .. } => "a role cannot run",
+            Self::TooSlow { .. } => "too slow",
+            Self::Incompatible { .. } => "parts do not fit",
+            Self::TooLoud { .. } => "too loud",
+        }
+    }
+
+    /// The number or rule that decided.
+    pub fn decided_by(&self) -> String {
+        match self {
+            Self::OverBudget { cost, most } => format!("{cost}, at most {most}"),
+            Self::Platform { vendor } => vendor.clone(),
+            Self::TooSmall { usable, needed } => {
+                format!("{:.1} GiB usable, {:.1} GiB needed", usable.to_gib(), needed.to_gib())
+            }
+            Self::MemoryMinimum { has, minimum } => {
+                format!("{:.0} GiB, at least {:.0} GiB", has.to_gib(), minimum.to_gib())
+            }
+            Self::NoOption { role, reason } => format!("{role}: {reason}"),
+            Self::TooSlow { role, speed, minimum } => {
+                format!("{role} {speed:.0} tok/s while everything runs, at least {minimum:.0}")
+            }
+            Self::Incompatible { rule } => rule.clone(),
+            Self::TooLoud { class } => (*class).to_owned(),
+        }
+    }
+}
+
+impl Ranked<'_> {
+    /// Lines of the requirement that are missed.
+    pub fn misses(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| line.mark == Mark::Miss)
+    }
+}

@@ -1,0 +1,444 @@
+//! The price policy: what an item costs here, as of a day.
+//!
+//! 1. Only observations that had certainly been made by that day count.
+//! 2. The region's own price wins while it is younger than [`FRESH_DAYS`] days: the newest day's
+//!    lowest offer.
+//! 3. Otherwise the newest observation anywhere, converted with a dated rate to what it costs
+//!    landed here: net price, freight, VAT and clearance. It is marked derived, and what the stale
+//!    regional price said is kept beside it. If the newest observation is the region's own, it is
+//!    used as it is and marked stale.
+//! 4. The spread of what sources say at about the same time is shown, and the age always.
+//! 5. What has no usable observation has no price: the reason is said, nothing is filled in.
+
+use std::cmp::Reverse;
+
+use localrig_facts::price::{Condition, Observation, PriceKind};
+use localrig_facts::region::Region;
+use localrig_facts::shop::{Shop, Vat};
+use localrig_facts::{Catalog, CatalogError, Currency, Date, Id, Money, Rate};
+use serde::Serialize;
+
+/// A regional price older than this gives way to newer observations from elsewhere.
+pub const FRESH_DAYS: i32 = 60;
+
+/// Observations this close to the one used count as "at the same time".
+pub const SPREAD_DAYS: i32 = 60;
+
+/// Where and when one buys.
+#[derive(Clone, Copy, Debug)]
+pub struct Market<'a> {
+    /// The facts.
+    pub catalog: &'a Catalog,
+    /// Short id of the region.
+    pub region_id: &'a str,
+    /// The region.
+    pub region: &'a Region,
+    /// The day.
+    pub date: Date,
+}
+
+/// How a price came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PriceBasis {
+    /// Asked in this region within the last [`FRESH_DAYS`] days.
+    Regional,
+    /// Asked in this region, longer ago.
+    Stale,
+    /// Asked elsewhere, converted to what it costs landed here.
+    Derived,
+}
+
+impl PriceBasis {
+    /// The word used in answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Regional => "observed",
+            Self::Stale => "stale",
+            Self::Derived => "derived",
+        }
+    }
+}
+
+/// What an item costs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Price {
+    /// The item.
+    pub item: Id,
+    /// The variant of a system.
+    pub variant: Option<String>,
+    /// The product as the source names it.
+    pub product: String,
+    /// What one unit costs here, tax included.
+    pub amount: Money,
+    /// The least and most it may cost: range of the observation, freight and clearance.
+    pub low: Money,
+    /// See `low`.
+    pub high: Money,
+    /// How the price came about.
+    pub basis: PriceBasis,
+    /// New or used.
+    pub condition: Condition,
+    /// When it was seen.
+    pub date: String,
+    /// Greatest possible age in days.
+    pub age_days: i32,
+    /// What was asked, before conversion.
+    pub asked: Money,
+    /// Who asked it.
+    pub shop: String,
+    /// Short id of the shop.
+    pub shop_id: String,
+    /// The product's page, or the shop's.
+    pub link: Option<String>,
+    /// Who reports it.
+    pub source: String,
+    /// How it was converted, step by step.
+    pub derivation: Option<String>,
+    /// Least and most that sources said at about the same time, converted alike.
+    pub spread: Option<[Money; 2]>,
+    /// The region's own last price, where it was too old.
+    pub stale_regional: Option<StalePrice>,
+    /// Remark of the source.
+    pub note: Option<String>,
+}
+
+/// A regional price that was too old to use.
+#[derive(Clone, Debug, Serialize)]
+pub struct StalePrice {
+    /// What was asked.
+    pub amount: Money,
+    /// When.
+    pub date: String,
+    /// Greatest possible age in days.
+    pub age_days: i32,
+}
+
+/// Why an item has no price.
+#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum NoPrice {
+    /// Nobody was seen asking a price by that day.
+    #[error("no price of {item} was seen by {date}")]
+    NeverSeen {
+        /// The item, with its variant.
+        item: String,
+        /// The day.
+        date: String,
+    },
+    /// It was seen only used, and used goods are not wanted; or the other way round.
+    #[error("{item} was seen only {seen} by {date}")]
+    OtherCondition {
+        /// The item, with its variant.
+        item: String,
+        /// What it was seen as.
+        seen: String,
+        /// The day.
+        date: String,
+    },
+    /// There is no exchange rate known by that day.
+    #[error(
+        "the newest price of {item}, {asked}, cannot be converted: no rate for {currency} was known by {date}"
+    )]
+    NoRate {
+        /// The item, with its variant.
+        item: String,
+        /// What was asked.
+        asked: String,
+        /// The currency.
+        currency: String,
+        /// The day.
+        date: String,
+    },
+    /// A catalog file is broken.
+    #[error("{message}")]
+    Catalog {
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl From<CatalogError> for NoPrice {
+    fn from(error: CatalogError) -> Self {
+        Self::Catalog { message: error.to_string() }
+    }
+}
+
+/// Which goods are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goods {
+    /// New or refurbished by the maker.
+    New,
+    /// Used, refurbished or listings that mix both.
+    Used,
+}
+
+impl Goods {
+    fn takes(self, condition: Condition) -> bool {
+        match condition {
+            Condition::New => self == Self::New,
+            Condition::Refurbished | Condition::Used => self == Self::Used,
+            // An average over both counts for either, but gives way to a plain figure of its time.
+            Condition::Mixed => true,
+            // Modified cards without warranty are never priced into an answer.
+            Condition::Grey => false,
+        }
+    }
+}
+
+/// The observation to use: the newest, or a plain one not much older where the newest mixes new
+/// and used goods.
+fn best<'a>(seen: impl Iterator<Item = &'a Observation> + Clone) -> Option<&'a Observation> {
+    let newest = seen.clone().max_by_key(|one| rank(one))?;
+    let day = newest.row.date.earliest();
+    seen.filter(|one| one.row.condition != Condition::Mixed)
+        .filter(|one| day.days_since(one.row.date.earliest()) <= SPREAD_DAYS)
+        .max_by_key(|one| rank(one))
+        .or(Some(newest))
+}
+
+impl Market<'_> {
+    /// The price of an item, new or used.
+    ///
+    /// # Errors
+    /// When there is no usable observation; the reason is in the error.
+    pub fn price(&self, item: &Id, variant: Option<&str>, goods: Goods) -> Result<Price, NoPrice> {
+        let name = || match variant {
+            Some(variant) => format!("{item}:{variant}"),
+            None => item.to_string(),
+        };
+        let seen: Vec<&Observation> = self
+            .catalog
+            .prices()?
+            .iter()
+            .filter(|one| one.row.item == *item && one.row.variant.as_deref() == variant)
+            .filter(|one| is_usable(one.row.kind) && one.row.known_by(self.date))
+            .collect();
+        let wanted: Vec<&Observation> =
+            seen.iter().copied().filter(|one| goods.takes(one.row.condition)).collect();
+        if wanted.is_empty() {
+            let date = self.date.to_string();
+            let Some(other) = seen.first() else {
+                return Err(NoPrice::NeverSeen { item: name(), date });
+            };
+            let seen = other.row.condition.word().to_owned();
+            return Err(NoPrice::OtherCondition { item: name(), seen, date });
+        }
+        let regional = wanted.iter().copied().filter(|one| one.region == self.region_id);
+        let fresh = best(regional.clone().filter(|one| one.row.age_days(self.date) < FRESH_DAYS));
+        let used = fresh.or_else(|| best(wanted.iter().copied()));
+        let Some(used) = used else {
+            return Err(NoPrice::NeverSeen { item: name(), date: self.date.to_string() });
+        };
+        let landed = self.landed(used).map_err(|currency| NoPrice::NoRate {
+            item: name(),
+            asked: used.row.money().to_string(),
+            currency: currency.to_string(),
+            date: self.date.to_string(),
+        })?;
+        let basis = match (used.region == self.region_id, fresh.is_some()) {
+            (true, true) => PriceBasis::Regional,
+            (true, false) => PriceBasis::Stale,
+            (false, _) => PriceBasis::Derived,
+        };
+        let stale_regional =
+            (basis == PriceBasis::Derived).then(|| best(regional)).flatten().map(|one| {
+                StalePrice {
+                    amount: one.row.money(),
+                    date: one.row.date.to_string(),
+                    age_days: one.row.age_days(self.date),
+                }
+            });
+        let (shop, link) = self.shop(used)?;
+        let source = self.catalog.price_sources()?.get(&used.row.source);
+        Ok(Price {
+            item: item.clone(),
+            variant: variant.map(str::to_owned),
+            product: used.row.product.clone(),
+            amount: landed.amount,
+            low: landed.low,
+            high: landed.high,
+            basis,
+            condition: used.row.condition,
+            date: used.row.date.to_string(),
+            age_days: used.row.age_days(self.date),
+            asked: used.row.money(),
+            shop,
+            shop_id: used.row.shop.clone(),
+            link,
+            source: source
+                .map_or_else(|| used.row.source.clone(), localrig_facts::Source::describe),
+            derivation: landed.derivation,
+            spread: self.spread(used, &wanted),
+            stale_regional,
+            note: used.row.note.clone(),
+        })
+    }
+
+    /// What sources said within [`SPREAD_DAYS`] of the observation used; none when they agree.
+    fn spread(&self, used: &Observation, wanted: &[&Observation]) -> Option<[Money; 2]> {
+        let day = used.row.date.earliest();
+        let mut all: Vec<Money> = Vec::new();
+        for one in wanted {
+            if one.row.date.earliest().days_since(day).abs() > SPREAD_DAYS {
+                continue;
+            }
+            let Ok(landed) = self.landed(one) else {
+                continue;
+            };
+            all.push(landed.amount);
+            if let Some(high) = one.row.amount_high {
+                let factor = high / one.row.amount;
+                all.push(landed.amount.scaled(factor));
+            }
+        }
+        let low = all.iter().min_by_key(|money| money.minor)?;
+        let high = all.iter().max_by_key(|money| money.minor)?;
+        // Two per cent is noise of rates and freight.
+        (high.minor as f64 > low.minor as f64 * 1.02).then_some([*low, *high])
+    }
+
+    /// An observation as an amount in this region, or the currency that has no rate.
+    fn landed(&self, one: &Observation) -> Result<Landed, Currency> {
+        let row = &one.row;
+        let home = self.region.currency;
+        let top = row.amount_high.unwrap_or(row.amount);
+        if one.region == self.region_id {
+            let money = |amount| Money::of(amount, home);
+            let convert = self.rate(row.currency)?;
+            return Ok(Landed {
+                amount: money(row.amount * convert.rate),
+                low: money(row.amount * convert.rate),
+                high: money(top * convert.rate),
+                derivation: None,
+            });
+        }
+        let conversion = self.rate(row.currency)?;
+        let rate = conversion.rate;
+        let foreign = self.catalog.get_in::<Region>(&one.region).ok().map(|(_, region)| region);
+        let foreign_vat = match row.vat {
+            Vat::Included => foreign.and_then(|region| region.vat_percent).unwrap_or(0.0),
+            Vat::Excluded | Vat::None => 0.0,
+        };
+        let net_of = |amount: f64| amount / (1.0 + foreign_vat / 100.0);
+        let (freight, clearance) = self.import_costs(&one.region);
+        let vat = self.region.vat_percent.unwrap_or(0.0) / 100.0;
+        let tax_free = self.region.import.as_ref().map_or(0.0, |import| import.tax_free_up_to);
+        let duty = self.region.import.as_ref().map_or(0.0, |import| import.duty_percent) / 100.0;
+        let landed = |amount: f64, freight: f64, clearance: f64| {
+            let value = amount * rate * (1.0 + duty) + freight;
+            let tax = value * vat;
+            if tax <= tax_free { value } else { value + tax + clearance }
+        };
+        let middle = |[low, high]: [f64; 2]| f64::midpoint(low, high);
+        let amount = landed(net_of(row.amount), middle(freight), middle(clearance));
+        let net = if foreign_vat > 0.0 {
+            let divisor = 1.0 + foreign_vat / 100.0;
+            format!("/ {divisor:.2} (net of {foreign_vat} % VAT, if invoiced for export) ")
+        } else {
+            String::new()
+        };
+        let derivation = format!(
+            "{} {net}* {rate:.4} ({}) + freight {home} {:.0}-{:.0}, + {:.1} % VAT, + clearance {home} {:.0}-{:.0}",
+            row.money(),
+            conversion.note,
+            freight[0],
+            freight[1],
+            vat * 100.0,
+            clearance[0],
+            clearance[1]
+        );
+        Ok(Landed {
+            amount: Money::of(amount, home),
+            low: Money::of(landed(net_of(row.amount), freight[0], clearance[0]), home),
+            // A shop that does not invoice net leaves its own VAT in the price.
+            high: Money::of(landed(top, freight[1], clearance[1]), home),
+            derivation: Some(derivation),
+        })
+    }
+
+    fn import_costs(&self, from: &str) -> ([f64; 2], [f64; 2]) {
+        let Some(import) = &self.region.import else {
+            return ([0.0; 2], [0.0; 2]);
+        };
+        let freight = import.freight.iter().find(|one| one.from == from);
+        (freight.map_or([0.0; 2], |one| one.cost), import.clearance)
+    }
+
+    /// Units of the region's currency for one unit of `from`, over one common currency at most.
+    fn rate(&self, from: Currency) -> Result<Conversion, Currency> {
+        let home = self.region.currency;
+        if from == home {
+            return Ok(Conversion { rate: 1.0, note: String::new() });
+        }
+        let rates = self.catalog.rates().map_err(|_| from)?;
+        let known: Vec<&Rate> = rates.iter().filter(|rate| rate.date <= self.date).collect();
+        let direct = |base: Currency, quote: Currency| -> Option<(f64, Date)> {
+            known
+                .iter()
+                .filter_map(|rate| {
+                    if (rate.base, rate.quote) == (base, quote) {
+                        Some((rate.rate, rate.date))
+                    } else if (rate.quote, rate.base) == (base, quote) {
+                        Some((1.0 / rate.rate, rate.date))
+                    } else {
+                        None
+                    }
+                })
+                .max_by_key(|(_, date)| *date)
+        };
+        let over = |middle: Currency| {
+            let (first, date) = direct(from, middle)?;
+            let (second, other) = direct(middle, home)?;
+            Some((first * second, date.min(other)))
+        };
+        let found = direct(from, home).or_else(|| {
+            [Currency::Eur, Currency::Usd, Currency::Chf, Currency::Gbp].into_iter().find_map(over)
+        });
+        let (rate, date) = found.ok_or(from)?;
+        Ok(Conversion { rate, note: format!("{from}/{home} of {date}") })
+    }
+
+    /// Name of the shop, and the best link: the product's page, else the shop's.
+    fn shop(&self, one: &Observation) -> Result<(String, Option<String>), CatalogError> {
+        let shop = self.catalog.get_in::<Shop>(&one.row.shop).ok().map(|(_, shop)| shop);
+        let name = shop.map_or_else(|| one.row.shop.clone(), |shop| shop.name.clone());
+        let source = self.catalog.price_sources()?.get(&one.row.source);
+        let link = one
+            .row
+            .link
+            .clone()
+            .or_else(|| source.and_then(|source| source.url.clone()))
+            .or_else(|| shop.and_then(|shop| shop.url.clone()));
+        Ok((name, link))
+    }
+}
+
+struct Landed {
+    amount: Money,
+    low: Money,
+    high: Money,
+    derivation: Option<String>,
+}
+
+struct Conversion {
+    rate: f64,
+    note: String,
+}
+
+/// Totals and bounds are not prices of an item.
+const fn is_usable(kind: PriceKind) -> bool {
+    matches!(kind, PriceKind::Offer | PriceKind::Market | PriceKind::List | PriceKind::Estimate)
+}
+
+/// Later observations rank higher, then better kinds, then cheaper ones.
+fn rank(one: &Observation) -> (Date, u8, Reverse<i64>) {
+    let kind = match one.row.kind {
+        PriceKind::Offer => 3,
+        PriceKind::Market => 2,
+        PriceKind::List => 1,
+        _ => 0,
+    };
+    (one.row.date.earliest(), kind, Reverse(one.row.money().minor))
+}

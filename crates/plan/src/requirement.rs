@@ -1,0 +1,348 @@
+//! A requirement: what the machine must do, cost and sound like, as data.
+
+use localrig_facts::document::{DocumentError, from_toml};
+use localrig_facts::format::Precision;
+use localrig_facts::noise::NoiseClass;
+use localrig_facts::shop::Tier;
+use localrig_facts::system::Form;
+use localrig_facts::unit::{Gib, TokensPerSec};
+use localrig_facts::{Currency, Money};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A requirement file: `requirements/*.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Requirement {
+    /// What it is, for people.
+    pub name: String,
+    /// Where the machine is bought and stands: short id under `region/`.
+    pub region: String,
+    /// Streams of all roles together.
+    pub streams: Streams,
+    /// What runs on the machine; the first role is the main one.
+    #[serde(rename = "role")]
+    pub roles: Vec<Role>,
+    /// Accelerator memory.
+    pub memory: MemoryWish,
+    /// Quantization.
+    pub format: FormatWish,
+    /// Money.
+    pub budget: Budget,
+    /// Noise.
+    pub noise: NoiseLimit,
+    /// Power.
+    pub power: PowerLimit,
+    /// Shape.
+    pub form: FormWish,
+    /// Makers of the accelerator.
+    pub platform: PlatformWish,
+    /// Used goods.
+    pub used: UsedPolicy,
+    /// Where to buy.
+    pub shops: ShopWish,
+    /// How it is reached.
+    pub access: Access,
+    /// What may come later.
+    pub growth: Growth,
+}
+
+/// Streams that run at the same time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Streams {
+    /// Wanted, from and to.
+    pub target: [u32; 2],
+    /// Needed.
+    pub minimum: u32,
+}
+
+/// Something that runs on the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// Name.
+    pub name: String,
+    /// Task its models are judged by: a name in `quality/task.toml`.
+    pub task: String,
+    /// Streams at the same time.
+    pub streams: u64,
+    /// Context of each stream.
+    pub context_tokens: u64,
+    /// Speed of each stream while everything runs: wanted, from and to.
+    pub speed_target_tok_per_s: Option<[TokensPerSec; 2]>,
+    /// Speed needed.
+    pub speed_minimum_tok_per_s: Option<TokensPerSec>,
+    /// Size of models considered, in billions of parameters, from and to.
+    pub parameters_b: Option<[f64; 2]>,
+    /// Models considered; empty = all that are known for the task.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Whether it looks at images.
+    #[serde(default)]
+    pub images: bool,
+    /// A role it takes turns with: only one of the two is loaded.
+    pub instead_of: Option<String>,
+}
+
+/// Accelerator memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryWish {
+    /// Wanted.
+    pub target_gib: Gib,
+    /// Needed.
+    pub minimum_gib: Gib,
+    /// Whether less than the minimum rules a machine out.
+    pub hard: bool,
+}
+
+/// Quantization.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FormatWish {
+    /// Wanted.
+    pub preferred: Precision,
+    /// Accepted as well.
+    pub acceptable: Vec<Precision>,
+}
+
+/// Money.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Currency; must be the region's.
+    pub currency: Currency,
+    /// From and to.
+    pub range: [f64; 2],
+    /// Where one would like to be.
+    pub sweet_spot: [f64; 2],
+    /// Whether more than the range rules a machine out.
+    pub hard: bool,
+}
+
+impl Budget {
+    /// The most that may be spent.
+    pub fn most(&self) -> Money {
+        Money::of(self.range[1], self.currency)
+    }
+}
+
+/// Noise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseLimit {
+    /// Loudest class wanted.
+    pub limit: NoiseClass,
+    /// Whether a louder machine is ruled out.
+    pub hard: bool,
+}
+
+/// Power.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PowerLimit {
+    /// The wall socket: a type of the region.
+    pub socket: String,
+    /// Whether a machine that needs more is ruled out.
+    pub hard: bool,
+}
+
+/// Shape.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FormWish {
+    /// Shapes that are welcome.
+    pub accepted: Vec<Form>,
+    /// Whether others are ruled out.
+    pub hard: bool,
+}
+
+/// Makers of the accelerator, by their short name in lower case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlatformWish {
+    /// Wanted.
+    pub preferred: Vec<String>,
+    /// Accepted.
+    pub accepted: Vec<String>,
+    /// Whether others are ruled out.
+    pub hard: bool,
+}
+
+/// Used goods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UsedPolicy {
+    /// Whether used goods are considered where something is not sold new.
+    pub accepted: bool,
+}
+
+/// Where to buy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShopWish {
+    /// Kinds of shops preferred.
+    pub preferred: Vec<Tier>,
+    /// Kinds of shops accepted.
+    pub accepted: Vec<Tier>,
+    /// Shops named: short ids under `shop/`.
+    #[serde(default)]
+    pub named: Vec<String>,
+}
+
+/// How the machine is reached.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Whether it runs without monitor and keyboard.
+    pub headless: bool,
+    /// Ways in: `ssh`, `api`, `web`, `local`.
+    pub ways: Vec<String>,
+}
+
+/// What may come later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Growth {
+    /// Whether room for more counts.
+    pub wanted: bool,
+    /// Whether colleagues may share the machine.
+    pub share_with_colleagues: bool,
+}
+
+/// A requirement that contradicts itself.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequirementError {
+    /// It does not have its shape.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A value makes no sense.
+    #[error("{path}: {key}: {problem}")]
+    Value {
+        /// The file.
+        path: String,
+        /// The key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Requirement {
+    /// Reads a requirement.
+    ///
+    /// # Errors
+    /// When the text has an unknown key or a value that makes no sense; the error names the place.
+    pub fn parse(path: &str, text: &str) -> Result<Self, RequirementError> {
+        let requirement: Self = from_toml(path, text)?;
+        requirement.check(path)?;
+        Ok(requirement)
+    }
+
+    /// Checks what the types cannot; call it again after changing fields.
+    ///
+    /// # Errors
+    /// When a value makes no sense.
+    pub fn check(&self, path: &str) -> Result<(), RequirementError> {
+        let wrong = |key: &str, problem: &str| {
+            Err(RequirementError::Value {
+                path: path.to_owned(),
+                key: key.to_owned(),
+                problem: problem.to_owned(),
+            })
+        };
+        let ordered = |[low, high]: [f64; 2]| low > 0.0 && high >= low && high.is_finite();
+        if self.roles.is_empty() {
+            return wrong("role", "at least one role is needed");
+        }
+        if !ordered(self.budget.range) {
+            return wrong("budget.range", "must be two positive amounts, the smaller first");
+        }
+        if !ordered(self.budget.sweet_spot) {
+            return wrong("budget.sweet_spot", "must be two positive amounts, the smaller first");
+        }
+        if self.memory.minimum_gib > self.memory.target_gib {
+            return wrong("memory", "the minimum is above the target");
+        }
+        for role in &self.roles {
+            let key = |field: &str| format!("role {}: {field}", role.name);
+            if role.streams == 0 {
+                return wrong(&key("streams"), "must be at least 1");
+            }
+            if role.context_tokens == 0 {
+                return wrong(&key("context_tokens"), "must be at least 1");
+            }
+            if role.parameters_b.is_some_and(|range| !ordered(range)) {
+                return wrong(
+                    &key("parameters_b"),
+                    "must be two positive numbers, the smaller first",
+                );
+            }
+            let target = role.speed_target_tok_per_s.map(|range| range.map(TokensPerSec::get));
+            if target.is_some_and(|range| !ordered(range)) {
+                return wrong(
+                    &key("speed_target_tok_per_s"),
+                    "must be two positive numbers, the smaller first",
+                );
+            }
+            if let Some(other) = &role.instead_of
+                && !self.roles.iter().any(|one| one.name == *other && one.name != role.name)
+            {
+                return wrong(&key("instead_of"), &format!("there is no role `{other}`"));
+            }
+            if self.roles.iter().filter(|one| one.name == role.name).count() > 1 {
+                return wrong(&key("name"), "stands twice");
+            }
+        }
+        Ok(())
+    }
+
+    /// The main role.
+    pub fn main(&self) -> &Role {
+        // `check` holds a requirement to at least one role.
+        &self.roles[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME_OFFICE: &str = include_str!("../../../requirements/home-office.toml");
+
+    #[test]
+    fn the_shipped_requirements_make_sense() {
+        for text in [
+            HOME_OFFICE,
+            include_str!("../../../requirements/model-stack.toml"),
+            include_str!("../../../requirements/small-team.toml"),
+        ] {
+            Requirement::parse("shipped", text).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_with_its_key() {
+        let say = |from: &str, to: &str| {
+            Requirement::parse("mine.toml", &HOME_OFFICE.replace(from, to)).unwrap_err().to_string()
+        };
+        let said = [
+            say("range = [4000, 15000]", "range = [15000, 4000]"),
+            say("streams = 4", "streams = 0"),
+            say("minimum_gib = 128", "minimum_gib = 512"),
+            say("streams = 4\n", "strems = 4\n"),
+        ]
+        .join("\n");
+        insta::assert_snapshot!(said, @"
+        mine.toml: budget.range: must be two positive amounts, the smaller first
+        mine.toml: role sub-agent: streams: must be at least 1
+        mine.toml: memory: the minimum is above the target
+        mine.toml:24:1: unknown key `strems`
+           |
+        24 | strems = 4
+           | ^^^^^^
+        ");
+    }
+}

@@ -1,0 +1,169 @@
+//! The score that ranks machines which meet every hard limit.
+//!
+//! A sum of terms between 0 and 1, each with a weight; the weights add up to 100. Speeds saturate
+//! at the target, because more than enough does not help. `docs/design/ranking.md` gives the
+//! reasons for the weights; `--explain` prints the terms of every machine.
+
+use localrig_facts::unit::TokensPerSec;
+use serde::Serialize;
+
+use crate::option::ModelOption;
+use crate::requirement::{Requirement, Role};
+
+/// Weights of the terms; they add up to 100.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// Quality of the main model.
+    pub main_quality: f64,
+    /// Speed of the main model while everything runs.
+    pub main_speed: f64,
+    /// Quality of all other roles together.
+    pub other_quality: f64,
+    /// Speed of all other roles together.
+    pub other_speed: f64,
+    /// 8-bit weights where they are preferred.
+    pub format: f64,
+    /// Accelerator memory against the target.
+    pub memory: f64,
+    /// Noise.
+    pub noise: f64,
+    /// Price against the sweet spot.
+    pub price: f64,
+    /// Preferred platform.
+    pub platform: f64,
+    /// Risk: used goods, old prices, unchecked rules.
+    pub risk: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            main_quality: 28.0,
+            main_speed: 20.0,
+            other_quality: 8.0,
+            other_speed: 8.0,
+            format: 2.0,
+            memory: 8.0,
+            noise: 7.0,
+            price: 11.0,
+            platform: 3.0,
+            risk: 5.0,
+        }
+    }
+}
+
+/// A term of a score.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScoreTerm {
+    /// What it judges.
+    pub name: &'static str,
+    /// Between 0 and 1.
+    pub value: f64,
+    /// Points it can give.
+    pub weight: f64,
+    /// Why this value.
+    pub reason: String,
+}
+
+impl ScoreTerm {
+    /// Points it gives.
+    pub fn points(&self) -> f64 {
+        self.value * self.weight
+    }
+}
+
+/// Ability index that counts as nothing, and as everything: the range of models one would run.
+const QUALITY_RANGE: [f64; 2] = [25.0, 75.0];
+
+/// An ability index as a value between 0 and 1.
+pub fn quality_value(index: f64) -> f64 {
+    ((index - QUALITY_RANGE[0]) / (QUALITY_RANGE[1] - QUALITY_RANGE[0])).clamp(0.0, 1.0)
+}
+
+/// A speed as a value between 0 and 1: 1 at the lower end of the target, 0.4 at the minimum.
+///
+/// Below the minimum it falls off steeply, so that a model that misses it loses to almost any that
+/// does not.
+pub fn speed_value(role: &Role, speed: TokensPerSec) -> f64 {
+    let Some([target, _]) = role.speed_target_tok_per_s else {
+        return match role.speed_minimum_tok_per_s {
+            Some(minimum) if speed < minimum => 0.4 * (speed / minimum).powi(3),
+            _ => 1.0,
+        };
+    };
+    let minimum = role.speed_minimum_tok_per_s.unwrap_or(target * 0.5).min(target);
+    if speed < minimum {
+        0.4 * (speed / minimum).powi(3)
+    } else if speed < target {
+        0.4 + 0.6 * (speed - minimum).get() / (target - minimum).get()
+    } else {
+        1.0
+    }
+}
+
+/// Points a role gives with a model at a speed.
+pub fn role_value(
+    requirement: &Requirement,
+    role: &Role,
+    index: usize,
+    option: &ModelOption<'_>,
+    speed: TokensPerSec,
+    weights: &Weights,
+) -> f64 {
+    let others = (requirement.roles.len() - 1).max(1) as f64;
+    let (quality, pace) = if index == 0 {
+        (weights.main_quality, weights.main_speed)
+    } else {
+        (weights.other_quality / others, weights.other_speed / others)
+    };
+    let format = if index == 0 && option.format.precision >= requirement.format.preferred {
+        weights.format
+    } else {
+        0.0
+    };
+    quality * quality_value(option.quality()) + pace * speed_value(role, speed) + format
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role() -> Role {
+        Role {
+            name: "main".to_owned(),
+            task: "coding".to_owned(),
+            streams: 1,
+            context_tokens: 1,
+            speed_target_tok_per_s: Some([60.0, 80.0].map(TokensPerSec::new)),
+            speed_minimum_tok_per_s: Some(TokensPerSec::new(30.0)),
+            parameters_b: None,
+            models: Vec::new(),
+            images: false,
+            instead_of: None,
+        }
+    }
+
+    #[test]
+    fn speed_saturates_at_the_target_and_falls_steeply_below_the_minimum() {
+        let value =
+            |speed: f64| (speed_value(&role(), TokensPerSec::new(speed)) * 100.0).round() as i64;
+        assert_eq!([value(200.0), value(60.0), value(45.0), value(30.0)], [100, 100, 70, 40]);
+        assert_eq!([value(20.0), value(10.0)], [12, 1]);
+    }
+
+    #[test]
+    fn the_weights_add_up_to_a_hundred() {
+        let w = Weights::default();
+        let sum = w.main_quality
+            + w.main_speed
+            + w.other_quality
+            + w.other_speed
+            + w.format
+            + w.memory
+            + w.noise
+            + w.price
+            + w.platform
+            + w.risk;
+        assert!((sum - 100.0).abs() < 1e-9, "{sum}");
+    }
+}
