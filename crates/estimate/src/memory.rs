@@ -132,7 +132,7 @@ impl Holding<'_> {
     /// When a fact about the engine or the machine is missing.
     pub fn memory(&self, ask: Ask) -> Result<Memory, MemoryError> {
         let usable = usable(self.setup, self.machine)?;
-        let margin = Bytes::gib(0.5).max(usable * 0.03);
+        let margin = margin(usable);
         let parts = self.parts(ask)?;
         let total = parts.total();
         let fits = |ask: Ask| {
@@ -435,6 +435,11 @@ pub fn usable(setup: &Setup<'_>, machine: &Machine<'_>) -> Result<Bytes, MemoryE
         sum += one * f64::from(device.count);
     }
     Ok(sum)
+}
+
+/// What is kept free of the memory an engine may use: the larger of 0.5 GiB and 3 %.
+pub fn margin(usable: Bytes) -> Bytes {
+    Bytes::gib(0.5).max(usable * 0.03)
 }
 
 fn verdict(total: Estimate<Bytes>, usable: Bytes, margin: Bytes) -> Verdict {

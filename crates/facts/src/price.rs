@@ -123,6 +123,9 @@ pub enum PriceKind {
     LowerBound,
     /// The source says only that it cost up to this.
     UpperBound,
+    /// Asked once, but not to be had at that price by then: sold out, or out of date when its source
+    /// wrote it down.
+    Gone,
     /// The sum of a whole configuration, as a source adds it up.
     Total,
 }

@@ -1,9 +1,11 @@
 //! PC builds: the cheapest compatible base system around given cards.
 
+use std::collections::BTreeMap;
+
 use localrig_facts::catalog::Table;
 use localrig_facts::gpu::Gpu;
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
-use localrig_facts::{CatalogError, Id, Money};
+use localrig_facts::{CatalogError, Id};
 use serde::Serialize;
 
 use crate::check::{self, Check, Outcome};
@@ -26,7 +28,7 @@ pub struct Line {
 
 impl Line {
     /// Price of all of them.
-    pub fn amount(&self) -> Option<Money> {
+    pub fn amount(&self) -> Option<localrig_facts::Money> {
         self.price.as_ref().ok().map(|price| price.amount.times(self.count))
     }
 }
@@ -38,14 +40,12 @@ pub struct Base<'a> {
     pub lines: Vec<Line>,
     /// The rules that were applied.
     pub checks: Vec<Check>,
+    /// The board.
+    pub board: &'a Motherboard,
     /// The case, for noise.
     pub case: &'a Case,
     /// The processor, for power.
     pub cpu: &'a Cpu,
-    /// System memory in GiB.
-    pub memory_gib: f64,
-    /// What the parts cost.
-    pub cost: Money,
 }
 
 /// What a base system must have.
@@ -55,6 +55,8 @@ pub struct BaseNeeds {
     pub memory_gib: f64,
     /// Room for models.
     pub storage_gb: f64,
+    /// Whether every card needs at least eight lanes: what a model split over cards takes.
+    pub full_lanes: bool,
 }
 
 impl BaseNeeds {
@@ -62,201 +64,263 @@ impl BaseNeeds {
     ///
     /// Source: the build guides of the February 2026 research; half the accelerator memory of the
     /// usual one- and two-card builds, and room for a dozen models.
-    pub fn for_cards(count: usize) -> Self {
+    pub const fn for_cards(count: usize) -> Self {
         if count <= 2 {
-            Self { memory_gib: 64.0, storage_gb: 2000.0 }
+            Self { memory_gib: 64.0, storage_gb: 2000.0, full_lanes: false }
         } else {
-            Self { memory_gib: 128.0, storage_gb: 4000.0 }
+            Self { memory_gib: 128.0, storage_gb: 4000.0, full_lanes: false }
         }
     }
 }
 
-/// A priced part.
-struct Priced<'a, T> {
+/// A part with its price, or why there is none.
+struct Offered<'a, T> {
     id: &'a Id,
     part: &'a T,
-    price: Price,
+    price: Result<Price, NoPrice>,
 }
 
-/// Parts with prices, gathered once for all builds.
+/// What a part adds to a choice: parts without a price first of all count as missing.
+type Cost = (u32, i64);
+
+impl<T> Offered<'_, T> {
+    fn cost(&self, count: u32) -> Cost {
+        match &self.price {
+            Ok(price) => (0, price.amount.times(count).minor),
+            Err(_) => (1, 0),
+        }
+    }
+}
+
+fn sum(costs: impl IntoIterator<Item = Cost>) -> Cost {
+    costs.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+}
+
+/// Parts with their prices, gathered once for all builds.
 pub struct Shelf<'a> {
-    cpus: Vec<Priced<'a, Cpu>>,
-    boards: Vec<Priced<'a, Motherboard>>,
-    kits: Vec<Priced<'a, Memory>>,
-    psus: Vec<Priced<'a, Psu>>,
-    cases: Vec<Priced<'a, Case>>,
-    coolers: Vec<Priced<'a, Cooler>>,
-    disks: Vec<Priced<'a, Storage>>,
+    cpus: Vec<Offered<'a, Cpu>>,
+    boards: Vec<Offered<'a, Motherboard>>,
+    kits: Vec<Offered<'a, Memory>>,
+    psus: Vec<Offered<'a, Psu>>,
+    cases: Vec<Offered<'a, Case>>,
+    coolers: Vec<Offered<'a, Cooler>>,
+    disks: Vec<Offered<'a, Storage>>,
+    /// For each board, by index, the processors that fit it.
+    cpus_of: Vec<Vec<usize>>,
+    /// For each socket and each case, by index, the cheapest cooler that fits both.
+    cooler_for: BTreeMap<(&'a str, usize), usize>,
 }
 
-/// Why there is no base system.
+/// Why there is no base system: no part of the catalog fits, whatever it costs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
-#[error("no compatible {missing} with a price")]
+#[error("the catalog has no {missing} that fits")]
 pub struct NoBase {
     /// The part that could not be found.
-    pub missing: String,
+    pub missing: &'static str,
 }
 
 impl<'a> Shelf<'a> {
-    /// Every part that has a price as of the market's day.
+    /// Every part, with its price as of the market's day.
     ///
     /// # Errors
     /// When a part file is broken.
     pub fn new(market: &Market<'a>) -> Result<Self, CatalogError> {
-        Ok(Self {
-            cpus: priced(market, market.catalog.all()?),
-            boards: priced(market, market.catalog.all()?),
-            kits: priced(market, market.catalog.all()?),
-            psus: priced(market, market.catalog.all()?),
-            cases: priced(market, market.catalog.all()?),
-            coolers: priced(market, market.catalog.all()?),
-            disks: priced(market, market.catalog.all()?),
-        })
+        let mut shelf = Self {
+            cpus: offered(market, market.catalog.all()?),
+            boards: offered(market, market.catalog.all()?),
+            kits: offered(market, market.catalog.all()?),
+            psus: offered(market, market.catalog.all()?),
+            cases: offered(market, market.catalog.all()?),
+            coolers: offered(market, market.catalog.all()?),
+            disks: offered(market, market.catalog.all()?),
+            cpus_of: Vec::new(),
+            cooler_for: BTreeMap::new(),
+        };
+        shelf.pair_up();
+        Ok(shelf)
     }
 
-    /// The cheapest base system for the cards that fails no rule.
+    /// Which parts go together whatever the cards are.
+    fn pair_up(&mut self) {
+        let goes = |check: Check| check.outcome != Outcome::Fail;
+        for board in &self.boards {
+            let cpus = self.cpus.iter().enumerate();
+            let fitting = cpus.filter(|(_, cpu)| goes(check::socket(cpu.part, board.part)));
+            self.cpus_of.push(fitting.map(|(index, _)| index).collect());
+        }
+        for cpu in &self.cpus {
+            for (case_index, case) in self.cases.iter().enumerate() {
+                let coolers = self.coolers.iter().enumerate();
+                let cheapest = coolers
+                    .filter(|(_, one)| goes(check::cooler(one.part, cpu.part, case.part)))
+                    .min_by_key(|(_, one)| (one.cost(1), one.id));
+                if let Some((cooler, _)) = cheapest {
+                    self.cooler_for.insert((cpu.part.socket.as_str(), case_index), cooler);
+                }
+            }
+        }
+    }
+
+    /// The cheapest base system for the cards that fails no rule; one with the fewest unpriced
+    /// parts where not everything has a price.
     ///
-    /// Every rule but the supply's looks at two parts at a time, so the search goes board by board:
-    /// for each board the cheapest memory, for each processor on it the cheapest supply, cooler and
-    /// case; dearer branches are cut.
+    /// Every rule looks at two parts at a time, so the search goes board by board: for each board
+    /// the cheapest memory, case and cooler; for each processor on it the cheapest supply.
     ///
     /// # Errors
-    /// When no combination of priced parts fits.
+    /// When no combination of parts fits.
     pub fn cheapest(&self, cards: &[&Gpu], needs: BaseNeeds) -> Result<Base<'a>, NoBase> {
-        let disk = self
-            .disks
-            .iter()
-            .filter(|disk| disk.part.capacity_gb >= needs.storage_gb)
-            .min_by_key(|disk| (disk.price.amount.minor, disk.id))
-            .ok_or_else(|| missing("SSD"))?;
+        let disks = self.disks.iter().filter(|disk| disk.part.capacity_gb >= needs.storage_gb);
+        let disk = commodity(disks.map(|disk| (disk, 1)))
+            .map(|(disk, _)| disk)
+            .ok_or(NoBase { missing: "SSD" })?;
+        let supplies: Vec<Option<&Offered<'a, Psu>>> =
+            self.cpus.iter().map(|cpu| self.supply(cards, cpu.part)).collect();
+        let cases: Vec<usize> = (0..self.cases.len())
+            .filter(|case| check::length(cards, self.cases[*case].part).outcome != Outcome::Fail)
+            .collect();
         let mut best: Option<Choice<'_, 'a>> = None;
-        let mut lacking = "board with a slot for every card";
-        for board in &self.boards {
-            if check::slots(cards, board.part).outcome == Outcome::Fail {
+        let mut reached = 0;
+        for (board, cpus) in self.boards.iter().zip(&self.cpus_of) {
+            if !has_slots(cards, board.part, needs) {
                 continue;
             }
-            lacking = furthest(lacking, "memory kit");
+            reached = reached.max(1);
             let Some((kit, kits)) = self.memory(board.part, needs.memory_gib) else { continue };
-            lacking = furthest(lacking, "processor");
-            for cpu in &self.cpus {
-                if check::socket(cpu.part, board.part).outcome == Outcome::Fail {
-                    continue;
-                }
-                lacking = furthest(lacking, "power supply");
-                let Some(psu) = self.supply(cards, cpu.part) else { continue };
-                lacking = furthest(lacking, "case and cooler");
-                let Some((case, cooler)) = self.housing(cards, board.part, cpu.part) else {
-                    continue;
-                };
+            reached = reached.max(2);
+            let Some((case, cooler)) = self.housing(cards, board.part, &cases) else { continue };
+            reached = reached.max(3);
+            for cpu in cpus {
+                reached = reached.max(4);
+                let (Some(psu), cpu) = (supplies[*cpu], &self.cpus[*cpu]) else { continue };
                 let choice = Choice { board, kit, kits, cpu, psu, case, cooler, disk };
-                if best.as_ref().is_none_or(|best| choice.rank(cards) < best.rank(cards)) {
+                if best.as_ref().is_none_or(|best| choice.beats(best, cards)) {
                     best = Some(choice);
                 }
             }
         }
-        best.map(|choice| choice.base(cards)).ok_or_else(|| missing(lacking))
+        // The stage that was never passed is what is really lacking.
+        const STAGES: [&str; 5] = [
+            "board with a slot for every card",
+            "memory kit",
+            "case with a cooler",
+            "processor",
+            "power supply",
+        ];
+        best.map(|choice| choice.base(cards)).ok_or(NoBase { missing: STAGES[reached] })
     }
 
-    fn memory(&self, board: &Motherboard, gib: f64) -> Option<(&Priced<'a, Memory>, u32)> {
-        self.kits
+    fn memory(&self, board: &Motherboard, gib: f64) -> Option<(&Offered<'a, Memory>, u32)> {
+        let kits = self
+            .kits
             .iter()
             .map(|kit| (kit, (gib / kit.part.capacity_gib.written()).ceil() as u32))
-            .filter(|(kit, kits)| check::memory(kit.part, *kits, board).outcome != Outcome::Fail)
-            .min_by_key(|(kit, kits)| (kit.price.amount.times(*kits).minor, kit.id))
+            .filter(|(kit, kits)| check::memory(kit.part, *kits, board).outcome != Outcome::Fail);
+        commodity(kits)
     }
 
-    fn supply(&self, cards: &[&Gpu], cpu: &Cpu) -> Option<&Priced<'a, Psu>> {
+    fn supply(&self, cards: &[&Gpu], cpu: &Cpu) -> Option<&Offered<'a, Psu>> {
         let outcome = |psu: &Psu| {
             check::supply(cards, cpu, psu).outcome.max(check::plugs(cards, psu).outcome)
         };
         self.psus
             .iter()
             .filter(|psu| outcome(psu.part) != Outcome::Fail)
-            .min_by_key(|psu| (psu.price.amount.minor, psu.id))
+            .min_by_key(|psu| (psu.cost(1), psu.id))
     }
 
+    /// The cheapest case out of `cases`, by index, with a cooler.
     fn housing(
         &self,
         cards: &[&Gpu],
         board: &Motherboard,
-        cpu: &Cpu,
-    ) -> Option<(&Priced<'a, Case>, &Priced<'a, Cooler>)> {
-        let fits = |case: &Case| {
-            [
-                check::length(cards, case),
-                check::width(cards, board, case),
-                check::board_size(board, case),
-            ]
+        cases: &[usize],
+    ) -> Option<(&Offered<'a, Case>, &Offered<'a, Cooler>)> {
+        cases
             .iter()
-            .all(|check| check.outcome != Outcome::Fail)
-        };
-        let mut pairs = Vec::new();
-        for case in self.cases.iter().filter(|case| fits(case.part)) {
-            for cooler in &self.coolers {
-                if check::cooler(cooler.part, cpu, case.part).outcome != Outcome::Fail {
-                    pairs.push((case, cooler));
-                }
-            }
-        }
-        pairs.into_iter().min_by_key(|(case, cooler)| {
-            (case.price.amount.minor + cooler.price.amount.minor, case.id, cooler.id)
-        })
+            .filter_map(|index| {
+                let cooler = self.cooler_for.get(&(board.socket.as_str(), *index))?;
+                let (case, cooler) = (&self.cases[*index], &self.coolers[*cooler]);
+                let fits = check::board_size(board, case.part).outcome != Outcome::Fail
+                    && check::width(cards, board, case.part).outcome != Outcome::Fail;
+                fits.then_some((case, cooler))
+            })
+            .min_by_key(|(case, cooler)| (sum([case.cost(1), cooler.cost(1)]), case.id, cooler.id))
     }
 }
 
-fn missing(what: &str) -> NoBase {
-    NoBase { missing: what.to_owned() }
+fn has_slots(cards: &[&Gpu], board: &Motherboard, needs: BaseNeeds) -> bool {
+    let outcome = check::slots(cards, board).outcome;
+    if needs.full_lanes { outcome == Outcome::Pass } else { outcome != Outcome::Fail }
 }
 
-/// The later of two stages of the search, so that the message names what was really lacking.
-fn furthest(now: &'static str, reached: &'static str) -> &'static str {
-    const STAGES: [&str; 5] = [
-        "board with a slot for every card",
-        "memory kit",
-        "processor",
-        "power supply",
-        "case and cooler",
-    ];
-    let stage = |name: &str| STAGES.iter().position(|one| *one == name);
-    if stage(reached) > stage(now) { reached } else { now }
+/// How much older than the newest a price of memory or an SSD may be to compete with it.
+///
+/// From May 2025 to February 2026 a 64 GB kit went from CHF 170 to 629: a price a
+/// quarter old says nothing.
+pub const COMMODITY_DAYS: i32 = 30;
+
+/// The cheapest of parts that replace one another, such as memory kits and SSDs.
+///
+/// What one of them costs now, the others cost about as well: an old price is not a bargain. Only
+/// prices within [`COMMODITY_DAYS`] of the newest take part.
+fn commodity<'s, 'a, T>(
+    parts: impl Iterator<Item = (&'s Offered<'a, T>, u32)>,
+) -> Option<(&'s Offered<'a, T>, u32)> {
+    let parts: Vec<_> = parts.collect();
+    let age = |part: &Offered<'a, T>| part.price.as_ref().ok().map(|price| price.age_days);
+    let newest = parts.iter().filter_map(|(part, _)| age(part)).min();
+    parts
+        .into_iter()
+        .filter(|(part, _)| {
+            newest.is_none_or(|newest| age(part).is_some_and(|age| age - newest <= COMMODITY_DAYS))
+        })
+        .min_by_key(|(part, count)| (part.cost(*count), part.id))
 }
 
-fn priced<'a, T>(market: &Market<'a>, table: &'a Table<T>) -> Vec<Priced<'a, T>> {
+fn offered<'a, T>(market: &Market<'a>, table: &'a Table<T>) -> Vec<Offered<'a, T>> {
     table
         .iter()
-        .filter_map(|(id, part)| {
-            let price = market.price(id, None, Goods::New).ok()?;
-            Some(Priced { id, part, price })
-        })
+        .map(|(id, part)| Offered { id, part, price: market.price(id, None, Goods::New) })
         .collect()
 }
 
 struct Choice<'s, 'a> {
-    board: &'s Priced<'a, Motherboard>,
-    kit: &'s Priced<'a, Memory>,
+    board: &'s Offered<'a, Motherboard>,
+    kit: &'s Offered<'a, Memory>,
     kits: u32,
-    cpu: &'s Priced<'a, Cpu>,
-    psu: &'s Priced<'a, Psu>,
-    case: &'s Priced<'a, Case>,
-    cooler: &'s Priced<'a, Cooler>,
-    disk: &'s Priced<'a, Storage>,
+    cpu: &'s Offered<'a, Cpu>,
+    psu: &'s Offered<'a, Psu>,
+    case: &'s Offered<'a, Case>,
+    cooler: &'s Offered<'a, Cooler>,
+    disk: &'s Offered<'a, Storage>,
 }
 
 impl<'a> Choice<'_, 'a> {
-    fn cost(&self) -> Money {
-        self.board.price.amount
-            + self.kit.price.amount.times(self.kits)
-            + self.cpu.price.amount
-            + self.psu.price.amount
-            + self.case.price.amount
-            + self.cooler.price.amount
-            + self.disk.price.amount
+    fn cost(&self) -> Cost {
+        sum([
+            self.board.cost(1),
+            self.kit.cost(self.kits),
+            self.cpu.cost(1),
+            self.psu.cost(1),
+            self.case.cost(1),
+            self.cooler.cost(1),
+            self.disk.cost(1),
+        ])
     }
 
-    /// Cheaper is better; among equals, what passes more checks and then the first by name.
-    fn rank(&self, cards: &[&Gpu]) -> (i64, usize, &Id, &Id) {
-        let doubts = self.checks(cards).iter().filter(|one| one.outcome != Outcome::Pass).count();
-        (self.cost().minor, doubts, self.board.id, self.cpu.id)
+    /// Fewer parts without a price are better, then the cheaper; among equals, what passes more
+    /// checks and then the first by name.
+    fn beats(&self, other: &Self, cards: &[&Gpu]) -> bool {
+        let doubts = |choice: &Self| {
+            choice.checks(cards).iter().filter(|one| one.outcome != Outcome::Pass).count()
+        };
+        let names = |choice: &Self| (choice.board.id, choice.cpu.id);
+        let order = self.cost().cmp(&other.cost());
+        order
+            .then_with(|| doubts(self).cmp(&doubts(other)))
+            .then_with(|| names(self).cmp(&names(other)))
+            .is_lt()
     }
 
     fn checks(&self, cards: &[&Gpu]) -> Vec<Check> {
@@ -275,12 +339,12 @@ impl<'a> Choice<'_, 'a> {
     }
 
     fn base(&self, cards: &[&Gpu]) -> Base<'a> {
-        let line = |role, id: &Id, name: &str, count, price: &Price| Line {
+        let line = |role, id: &Id, name: &str, count, price: &Result<Price, NoPrice>| Line {
             role,
             id: id.clone(),
             name: name.to_owned(),
             count,
-            price: Ok(price.clone()),
+            price: price.clone(),
         };
         Base {
             lines: vec![
@@ -293,10 +357,9 @@ impl<'a> Choice<'_, 'a> {
                 line("cooler", self.cooler.id, &self.cooler.part.name, 1, &self.cooler.price),
             ],
             checks: self.checks(cards),
+            board: self.board.part,
             case: self.case.part,
             cpu: self.cpu.part,
-            memory_gib: self.kit.part.capacity_gib.written() * f64::from(self.kits),
-            cost: self.cost(),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Candidate<'a> {
     pub lines: Vec<Line>,
     /// Sum of the lines; `None` when a price is missing.
     pub cost: Option<Money>,
+    /// Sum of the lines that have a price.
+    pub priced: Money,
     /// Rules that were applied.
     pub checks: Vec<Check>,
     /// Noise under load.
@@ -202,6 +204,7 @@ impl<'a> Site<'_, 'a> {
         };
         let line =
             Line { role: "system", id: id.clone(), name, count: units, price: price.clone() };
+        let (cost, priced) = self.sums(std::slice::from_ref(&line));
         let growth = match &system.cluster {
             Some(cluster) if units < cluster.max_units => {
                 format!(
@@ -219,7 +222,8 @@ impl<'a> Site<'_, 'a> {
             ),
             machine,
             form: system.form,
-            cost: line.amount(),
+            cost,
+            priced,
             lines: vec![line],
             checks,
             noise: MachineNoise { class, basis },
@@ -250,11 +254,11 @@ impl<'a> Site<'_, 'a> {
             .map(|(id, gpu)| (id, gpu, self.price(id, None, &gpu.status, false)))
             .collect();
         for (id, gpu, price) in &cards {
-            // Without a price, more of the same say nothing new.
-            let counts: &[u32] = if price.is_ok() { &[1, 2, 4] } else { &[1] };
+            // Without a price or fit for a tower, more of the same say nothing new.
+            let counts: &[u32] = if price.is_ok() && fits_a_tower(gpu) { &[1, 2, 4] } else { &[1] };
             for count in counts.iter().copied() {
-                let group = [(*id, *gpu, count, price)];
-                found.push(self.build(&shelf, &group));
+                let group = [Card { id, gpu, count, price }];
+                self.build(&shelf, &group, found);
             }
         }
         for (index, (id, gpu, price)) in cards.iter().enumerate() {
@@ -265,13 +269,19 @@ impl<'a> Site<'_, 'a> {
                 if gpu.vendor != other.vendor
                     || price.is_err()
                     || other_price.is_err()
+                    || !(fits_a_tower(gpu) && fits_a_tower(other))
                     || smaller < LEAST_PAIR_GIB
                 {
                     continue;
                 }
-                let mut pair = [(*id, *gpu, 1, price), (*other_id, *other, 1, other_price)];
-                pair.sort_by(|a, b| memory_of(b.1).total_cmp(&memory_of(a.1)).then(a.0.cmp(b.0)));
-                found.push(self.build(&shelf, &pair));
+                let mut pair = [
+                    Card { id, gpu, count: 1, price },
+                    Card { id: other_id, gpu: other, count: 1, price: other_price },
+                ];
+                pair.sort_by(|a, b| {
+                    memory_of(b.gpu).total_cmp(&memory_of(a.gpu)).then(a.id.cmp(b.id))
+                });
+                self.build(&shelf, &pair, found);
             }
         }
         Ok(())
@@ -287,79 +297,114 @@ impl<'a> Site<'_, 'a> {
             && gpu.memory.bandwidth_gb_per_s.is_some()
     }
 
-    fn build(
+    /// The cheapest build around the cards, and the cheapest with at least eight lanes for each of
+    /// them where that is another one.
+    fn build(&self, shelf: &Shelf<'a>, cards: &[Card<'_, 'a>], found: &mut Vec<Candidate<'a>>) {
+        let all: Vec<&Gpu> = cards
+            .iter()
+            .flat_map(|card| std::iter::repeat_n(card.gpu, card.count as usize))
+            .collect();
+        let needs = BaseNeeds::for_cards(all.len());
+        let cheapest = shelf.cheapest(&all, needs);
+        let narrow = cheapest
+            .as_ref()
+            .is_ok_and(|base| check::slots(&all, base.board).outcome != Outcome::Pass);
+        let wide = (all.len() > 1 && narrow)
+            .then(|| shelf.cheapest(&all, BaseNeeds { full_lanes: true, ..needs }).ok())
+            .flatten();
+        found.extend(wide.map(|base| self.around(cards, &all, Ok(base))));
+        found.push(self.around(cards, &all, cheapest));
+    }
+
+    fn around(
         &self,
-        shelf: &Shelf<'a>,
-        group: &[(&'a Id, &'a Gpu, u32, &Result<Price, NoPrice>)],
+        cards: &[Card<'_, 'a>],
+        all: &[&Gpu],
+        base: Result<Base<'a>, NoBase>,
     ) -> Candidate<'a> {
-        let cards: Vec<&Gpu> = group
+        let devices: Vec<Device<'a>> = cards
             .iter()
-            .flat_map(|(_, gpu, count, _)| std::iter::repeat_n(*gpu, *count as usize))
-            .collect();
-        let devices: Vec<Device<'a>> = group
-            .iter()
-            .map(|(id, gpu, count, _)| Device {
-                id,
-                gpu,
-                memory: Bytes::gib(memory_of(gpu)),
-                count: *count,
+            .map(|card| Device {
+                id: card.id,
+                gpu: card.gpu,
+                memory: Bytes::gib(memory_of(card.gpu)),
+                count: card.count,
             })
             .collect();
-        let word = |count: u32, name: &str| {
-            if count == 1 { name.to_owned() } else { format!("{count}x {name}") }
+        let joined = |name: &dyn Fn(&Card<'_, 'a>) -> &'a str| {
+            let word = |card: &Card<'_, 'a>| match card.count {
+                1 => name(card).to_owned(),
+                count => format!("{count}x {}", name(card)),
+            };
+            cards.iter().map(word).collect::<Vec<_>>().join(" + ")
         };
-        let names: Vec<String> =
-            group.iter().map(|(_, gpu, count, _)| word(*count, plain_name(gpu))).collect();
-        let keys: Vec<String> =
-            group.iter().map(|(id, _, count, _)| word(*count, id.as_str())).collect();
-        let mut lines: Vec<Line> = group
+        let board = base.as_ref().map_or_else(
+            |_| String::new(),
+            |base| match all.len() {
+                1 => base.cpu.platform.clone(),
+                _ => format!("{}, {}", base.cpu.platform, check::lanes(all, base.board)),
+            },
+        );
+        let name = format!("{} PC ({board})", joined(&|card| plain_name(card.gpu)));
+        let key = format!("{} ({board})", joined(&|card| card.id.as_str()));
+        let mut lines: Vec<Line> = cards
             .iter()
-            .map(|(id, gpu, count, price)| Line {
+            .map(|card| Line {
                 role: "card",
-                id: (*id).clone(),
-                name: gpu.name.clone(),
-                count: *count,
-                price: (*price).clone(),
+                id: card.id.clone(),
+                name: card.gpu.name.clone(),
+                count: card.count,
+                price: card.price.clone(),
             })
             .collect();
-        let machine =
-            Machine { name: format!("{} PC", names.join(" + ")), devices, system: None, units: 1 };
-        let base = shelf.cheapest(&cards, BaseNeeds::for_cards(cards.len()));
-        let power = base.as_ref().ok().and_then(|base| check::sustained(&cards, base.cpu));
+        let machine = Machine { name, devices, system: None, units: 1 };
+        let power = base.as_ref().ok().and_then(|base| check::sustained(all, base.cpu));
         let wall = power.map(|power| power / SUPPLY_EFFICIENCY);
         let (mut checks, noise) = match &base {
-            Ok(base) => (base.checks.clone(), of_cards(&cards, base.case)),
-            Err(NoBase { missing }) => (
+            Ok(base) => (base.checks.clone(), of_cards(all, base.case)),
+            Err(error) => (
                 vec![Check {
                     rule: "base system",
                     outcome: Outcome::Fail,
-                    reason: format!("no {missing} with a price fits these cards"),
+                    reason: error.to_string(),
                 }],
                 MachineNoise { class: None, basis: "no base system".to_owned() },
             ),
         };
         checks.extend(self.wall_check(wall));
-        let cards_cost = lines
-            .iter()
-            .map(Line::amount)
-            .try_fold(Money::zero(self.market.region.currency), |sum, one| Some(sum + one?));
-        let cost = cards_cost.and_then(|cards| base.as_ref().ok().map(|base| cards + base.cost));
-        let growth = growth(&cards, base.as_ref().ok());
+        let growth = growth(all, base.as_ref().ok());
         if let Ok(base) = base {
             lines.extend(base.lines);
         }
+        let (cost, priced) = self.sums(&lines);
         Candidate {
-            key: keys.join(" + "),
+            key,
             machine,
             form: Form::Tower,
             lines,
             cost,
+            priced,
             checks,
             noise,
             wall,
             growth,
         }
     }
+
+    /// The sum of the lines, if all have a price, and of those that have one.
+    fn sums(&self, lines: &[Line]) -> (Option<Money>, Money) {
+        let zero = Money::zero(self.market.region.currency);
+        let priced = lines.iter().filter_map(Line::amount).fold(zero, |sum, one| sum + one);
+        (lines.iter().all(|line| line.price.is_ok()).then_some(priced), priced)
+    }
+}
+
+/// Cards of one kind in a build.
+struct Card<'m, 'a> {
+    id: &'a Id,
+    gpu: &'a Gpu,
+    count: u32,
+    price: &'m Result<Price, NoPrice>,
 }
 
 /// Cards with less memory hold no model worth planning a machine around.
@@ -367,6 +412,10 @@ const LEAST_CARD_GIB: f64 = 12.0;
 
 /// Smallest card worth mixing with another.
 const LEAST_PAIR_GIB: f64 = 24.0;
+
+fn fits_a_tower(gpu: &Gpu) -> bool {
+    check::airflow(&[gpu]).outcome != Outcome::Fail
+}
 
 fn memory_of(gpu: &Gpu) -> f64 {
     gpu.memory.sizes_gib.first().map_or(0.0, |size| size.written())

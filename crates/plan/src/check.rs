@@ -97,23 +97,21 @@ pub fn memory(kit: &Memory, kits: u32, board: &Motherboard) -> Check {
 /// The board has a long slot for every card.
 pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
     const RULE: &str = "slots";
-    let lanes: Vec<Option<u32>> = long_slots(board);
-    if lanes.is_empty() {
-        return check(RULE, Outcome::NotChecked, "slots of the board not recorded");
+    let slots = long_slots(board, cards.len());
+    if slots.is_empty() {
+        // Every board has a slot for one card; nobody should buy four on a guess.
+        let outcome = if cards.len() > 1 { Outcome::Fail } else { Outcome::NotChecked };
+        return check(RULE, outcome, "slots of the board not recorded");
     }
-    if cards.len() > lanes.len() {
+    if cards.len() > slots.len() {
         return check(
             RULE,
             Outcome::Fail,
-            format!("{} cards, {} slots of at least four lanes", cards.len(), lanes.len()),
+            format!("{} cards, {} slots of at least four lanes", cards.len(), slots.len()),
         );
     }
-    let used = &lanes[..cards.len()];
-    let words: Vec<String> = used
-        .iter()
-        .map(|lanes| lanes.map_or("x?".to_owned(), |lanes| format!("x{lanes}")))
-        .collect();
-    let words = words.join(" + ");
+    let used = &slots[..cards.len()];
+    let words = lanes(cards, board);
     if used.iter().any(Option::is_none) {
         return check(RULE, Outcome::NotChecked, format!("{words}: lanes of a slot not recorded"));
     }
@@ -130,14 +128,22 @@ pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
     check(RULE, Outcome::Pass, words)
 }
 
-/// Lanes of the slots that take a card, widest use first, when as many as possible are used.
-fn long_slots(board: &Motherboard) -> Vec<Option<u32>> {
+/// Lanes that each card gets: `x8+x8`.
+pub fn lanes(cards: &[&Gpu], board: &Motherboard) -> String {
+    let slots = long_slots(board, cards.len());
+    let word = |lanes: &Option<u32>| lanes.map_or("x?".to_owned(), |lanes| format!("x{lanes}"));
+    slots.iter().take(cards.len()).map(word).collect::<Vec<_>>().join("+")
+}
+
+/// Lanes of the slots that take a card, widest first, when `cards` of them are used.
+fn long_slots(board: &Motherboard, cards: usize) -> Vec<Option<u32>> {
     let mut lanes: Vec<Option<u32>> = Vec::new();
     for slot in &board.slots {
         if slot.lanes.is_some_and(|lanes| lanes < 4) {
             continue;
         }
-        lanes.extend(std::iter::repeat_n(slot.lanes_shared.or(slot.lanes), slot.count as usize));
+        let shared = if cards > 1 { slot.lanes_shared.or(slot.lanes) } else { slot.lanes };
+        lanes.extend(std::iter::repeat_n(shared, slot.count as usize));
     }
     lanes.sort_by_key(|lanes| std::cmp::Reverse(lanes.unwrap_or(0)));
     lanes

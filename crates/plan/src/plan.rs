@@ -7,9 +7,10 @@ use localrig_facts::unit::Bytes;
 use localrig_facts::{CatalogError, Date, Money};
 use rayon::prelude::*;
 
-use crate::assign::{Assignment, Groups, Unplaced};
+use crate::assign::{Assignment, Unplaced};
 use crate::candidate::{Candidate, candidates};
 use crate::check::Outcome;
+use crate::group::Groups;
 use crate::option::{ModelOption, options};
 use crate::price::{Market, PriceBasis};
 use crate::requirement::Requirement;
@@ -147,6 +148,11 @@ impl<'a> Planner<'a> {
             || candidates(&market, requirement),
         );
         Ok(Self { market, requirement, options: options?, candidates: candidates? })
+    }
+
+    /// Every machine that was considered, by key.
+    pub fn candidates(&self) -> &[Candidate<'a>] {
+        &self.candidates
     }
 
     /// Judges every machine.
