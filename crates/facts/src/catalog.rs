@@ -131,6 +131,7 @@ entries! {
     engines: crate::engine::Engine = "engine", "engine", aliases aliases, notes notes;
     shops: crate::shop::Shop = "shop", "shop", aliases aliases, notes notes;
     regions: crate::region::Region = "region", "region", notes notes;
+    tiers: crate::tier::Tier = "tier", "tier", aliases aliases, notes notes;
     platforms: crate::survey::Platform = "survey", "surveyed platform", aliases aliases, notes notes;
 }
 

@@ -27,7 +27,9 @@ pub mod schema;
 pub mod shop;
 mod source;
 pub mod survey;
+
 pub mod system;
+pub mod tier;
 pub mod unit;
 
 pub use basis::{Basis, Estimate};
@@ -35,4 +37,4 @@ pub use catalog::{Catalog, CatalogError};
 pub use date::{Date, DateError, PartialDate};
 pub use id::Id;
 pub use money::{Currency, Money, Rate};
-pub use source::{Note, Source, SourceKind, Sources};
+pub use source::{Note, Source, SourceKind, Sources, witness};

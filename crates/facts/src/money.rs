@@ -42,15 +42,33 @@ impl fmt::Display for Currency {
     }
 }
 
-/// An amount in hundredths of its currency.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Serialize, Deserialize, JsonSchema,
-)]
+/// An amount in hundredths of its currency; in JSON `{"amount": 462.41, "currency": "CHF"}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Serialize, Deserialize)]
+#[serde(into = "Written", from = "Written")]
 pub struct Money {
     /// Hundredths of the currency unit.
     pub minor: i64,
     /// The currency.
     pub currency: Currency,
+}
+
+/// Money as it stands in JSON.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    amount: f64,
+    currency: Currency,
+}
+
+impl From<Money> for Written {
+    fn from(money: Money) -> Self {
+        Self { amount: money.amount(), currency: money.currency }
+    }
+}
+
+impl From<Written> for Money {
+    fn from(written: Written) -> Self {
+        Self::of(written.amount, written.currency)
+    }
 }
 
 impl Money {
@@ -67,6 +85,13 @@ impl Money {
     /// The amount in units of the currency.
     pub fn amount(self) -> f64 {
         self.minor as f64 / 100.0
+    }
+
+    /// The amount without cents, for figures that are no better than that.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        let half = if self.minor < 0 { -50 } else { 50 };
+        Self { minor: (self.minor + half) / 100 * 100, currency: self.currency }
     }
 
     /// The amount times a dimensionless factor, rounded to the nearest hundredth.

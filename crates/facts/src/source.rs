@@ -48,6 +48,25 @@ pub struct Source {
     pub covers: Vec<String>,
 }
 
+/// The source that vouches for a key path: one that names it or a table around it, else one that
+/// covers the whole file; of several the strongest.
+pub fn witness<'a>(sources: &'a Sources, key: &str) -> Option<(&'a str, &'a Source)> {
+    let named = |source: &Source| {
+        source.covers.iter().any(|covered| {
+            covered == key
+                || key.strip_prefix(covered.as_str()).is_some_and(|rest| rest.starts_with('.'))
+        })
+    };
+    let whole = |source: &Source| source.covers.iter().any(|covered| covered == "*");
+    let strongest = |fits: &dyn Fn(&Source) -> bool| {
+        let fitting = sources.iter().filter(|(_, source)| fits(source));
+        fitting
+            .min_by_key(|(name, source)| (source.kind, *name))
+            .map(|(name, one)| (name.as_str(), one))
+    };
+    strongest(&named).or_else(|| strongest(&whole))
+}
+
 impl Source {
     /// One line for a reader: title and address.
     pub fn describe(&self) -> String {

@@ -111,6 +111,15 @@ pub struct Shelf<'a> {
     cooler_for: BTreeMap<(&'a str, usize), usize>,
 }
 
+/// What the search looks for, in its order: the stage that was never passed is what is lacking.
+const STAGES: [&str; 5] = [
+    "board with a slot for every card",
+    "memory kit",
+    "case with a cooler",
+    "processor",
+    "power supply",
+];
+
 /// Why there is no base system: no part of the catalog fits, whatever it costs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
 #[error("the catalog has no {missing} that fits")]
@@ -199,14 +208,6 @@ impl<'a> Shelf<'a> {
                 }
             }
         }
-        // The stage that was never passed is what is really lacking.
-        const STAGES: [&str; 5] = [
-            "board with a slot for every card",
-            "memory kit",
-            "case with a cooler",
-            "processor",
-            "power supply",
-        ];
         best.map(|choice| choice.base(cards)).ok_or(NoBase { missing: STAGES[reached] })
     }
 

@@ -53,6 +53,15 @@ impl Candidate<'_> {
         self.machine.devices.first().map_or_else(String::new, |one| one.gpu.vendor.to_lowercase())
     }
 
+    /// Whether another machine of the same shape has the same accelerators with the same memory.
+    pub fn has_same_accelerators(&self, other: &Self) -> bool {
+        let devices = |one: &Self| -> Vec<(String, u64, u32)> {
+            let list = one.machine.devices.iter();
+            list.map(|one| (one.id.to_string(), one.memory.get() as u64, one.count)).collect()
+        };
+        self.form == other.form && devices(self) == devices(other)
+    }
+
     /// Whether anything in it is bought used.
     pub fn has_used(&self) -> bool {
         self.prices().any(|price| price.condition != Condition::New)

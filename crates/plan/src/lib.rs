@@ -1,16 +1,26 @@
 //! From a requirement to machines that meet it: prices, compatibility, search, ranking.
 
-pub mod assign;
+// What is wanted and what it costs.
+pub mod price;
+pub mod requirement;
+
+// What could be bought.
 pub mod build;
 pub mod candidate;
 pub mod check;
-pub mod group;
 pub mod noise;
+
+// What could run on it.
+pub mod fit;
 pub mod option;
-pub mod plan;
-pub mod price;
 pub mod quality;
-pub mod requirement;
+
+// Which serves best.
+pub mod answer;
+pub mod assign;
+pub mod group;
+pub mod knowledge;
+pub mod plan;
 pub mod score;
 mod search;
 pub mod verdict;

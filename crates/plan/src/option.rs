@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use localrig_estimate::architecture::{Layout, layout};
+use localrig_estimate::architecture::{Layout, LayoutError, layout};
 use localrig_estimate::context::KvType;
 use localrig_estimate::memory::Ask;
 use localrig_estimate::recipe::Recipe;
@@ -50,6 +50,11 @@ impl ModelOption<'_> {
         self.ability.as_ref().map_or(0.0, |ability| ability.index.low) - self.format_loss
     }
 
+    /// Model, format and engine by name.
+    pub fn label(&self) -> String {
+        format!("{} {} on {}", self.model.name, self.format.name, self.engine.name)
+    }
+
     /// Whether two roles could be served by one loaded model.
     pub fn is_same_model(&self, other: &Self) -> bool {
         self.id == other.id
@@ -63,68 +68,109 @@ impl ModelOption<'_> {
 /// knows well enough to rank by.
 pub const ENGINES: [&str; 3] = ["llama.cpp", "vllm", "mlx-lm"];
 
+/// Why a requirement's models cannot be considered.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// A catalog file is broken, or a name leads nowhere.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A model that was asked for by name is made for shorter contexts.
+    #[error("{model} is made for at most {limit} tokens of context, {asked} were asked for")]
+    ContextTooLong {
+        /// The model.
+        model: String,
+        /// Its limit.
+        limit: u64,
+        /// The context asked for.
+        asked: u64,
+    },
+    /// A model that was asked for by name cannot be computed.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A model that was asked for by name takes no images.
+    #[error("{model} takes no images")]
+    NoVision {
+        /// The model.
+        model: String,
+    },
+}
+
 /// Options of every role, in the order of the requirement's roles.
 ///
 /// # Errors
-/// When a catalog file is broken, or the requirement names a model that is not in the catalog.
+/// When a catalog file is broken, or a model that the requirement names is not in the catalog or
+/// cannot do what its role asks.
 pub fn options<'a>(
     catalog: &'a Catalog,
     requirement: &Requirement,
     date: Date,
-) -> Result<Vec<Vec<ModelOption<'a>>>, CatalogError> {
-    let losses = format_losses(catalog)?;
+) -> Result<Vec<Vec<ModelOption<'a>>>, OptionError> {
     let mut known: BTreeMap<&str, BTreeMap<String, Ability>> = BTreeMap::new();
-    let mut chosen: Vec<Vec<(&Id, &Model, Form<'a>)>> = Vec::new();
     for role in &requirement.roles {
         if !known.contains_key(role.task.as_str()) {
             known.insert(&role.task, abilities(catalog, &role.task)?);
         }
+    }
+    let asked = requirement.roles.iter().map(|role| {
         let known = &known[role.task.as_str()];
+        Ok((role, models(catalog, role, known, date)?, known))
+    });
+    let asked: Vec<_> = asked.collect::<Result<_, OptionError>>()?;
+    Ok(expand(catalog, &asked, &requirement.format)?)
+}
+
+/// A role with models for it and the known abilities at its task.
+pub(crate) type Asked<'r, 'a> = (&'r Role, Vec<(&'a Id, &'a Model)>, &'r BTreeMap<String, Ability>);
+
+/// Every model of every role in every format it is to be had in.
+///
+/// Models with facts only have no layout: they are left out.
+///
+/// # Errors
+/// When a catalog file is broken.
+pub(crate) fn expand<'a>(
+    catalog: &'a Catalog,
+    asked: &[Asked<'_, 'a>],
+    wish: &FormatWish,
+) -> Result<Vec<Vec<ModelOption<'a>>>, CatalogError> {
+    let losses = format_losses(catalog)?;
+    let mut chosen: Vec<Vec<(&Id, &Model, Form<'a>)>> = Vec::new();
+    for (_, models, _) in asked {
         let mut own = Vec::new();
-        for (id, model) in models(catalog, role, known, date)? {
-            let forms = forms(catalog, model, &requirement.format)?;
-            own.extend(forms.into_iter().map(|form| (id, model, form)));
+        for (id, model) in models {
+            own.extend(forms(catalog, model, wish)?.into_iter().map(|form| (*id, *model, form)));
         }
         chosen.push(own);
     }
     let works = works(catalog, chosen.iter().flatten().copied().collect())?;
-    Ok(requirement
-        .roles
-        .iter()
-        .zip(chosen)
-        .map(|(role, chosen)| {
-            let ask = Ask {
-                context: role.context_tokens,
-                streams: role.streams,
-                kv: KvType::F16,
-                vision: role.images,
-            };
-            let known = &known[role.task.as_str()];
-            let option = |(id, model, form): (&'a Id, &'a Model, Form<'a>)| {
-                // Models with facts only have no layout: they cannot be planned with.
-                let (layout, work) = works.get(&(id, form.format_id))?.clone();
-                let native = is_native(model, form.format);
-                Some(ModelOption {
-                    id,
-                    model,
-                    layout,
-                    format_id: form.format_id,
-                    format: form.format,
-                    engine_id: form.engine_id,
-                    engine: form.engine,
-                    work,
-                    ask,
-                    ability: known.get(id.within_folder()).cloned(),
-                    format_loss: if native {
-                        0.0
-                    } else {
-                        loss(&losses, form.format_id, form.format)
-                    },
-                })
-            };
-            chosen.into_iter().filter_map(option).collect()
-        })
-        .collect())
+    let options = asked.iter().zip(chosen).map(|((role, _, known), chosen)| {
+        let ask = Ask {
+            context: role.context_tokens,
+            streams: role.streams,
+            kv: KvType::F16,
+            vision: role.images,
+        };
+        let option = |(id, model, form): (&'a Id, &'a Model, Form<'a>)| {
+            let (layout, work) = works.get(&(id, form.format_id))?.clone();
+            let native = is_native(model, form.format);
+            Some(ModelOption {
+                id,
+                model,
+                layout,
+                format_id: form.format_id,
+                format: form.format,
+                engine_id: form.engine_id,
+                engine: form.engine,
+                work,
+                ask,
+                ability: known.get(id.within_folder()).cloned(),
+                format_loss: if native { 0.0 } else { loss(&losses, form.format_id, form.format) },
+            })
+        };
+        chosen.into_iter().filter_map(option).collect()
+    });
+    Ok(options.collect())
 }
 
 /// Models that could serve a role.
@@ -133,14 +179,35 @@ fn models<'a>(
     role: &Role,
     known: &BTreeMap<String, Ability>,
     date: Date,
-) -> Result<Vec<(&'a Id, &'a Model)>, CatalogError> {
+) -> Result<Vec<(&'a Id, &'a Model)>, OptionError> {
     if !role.models.is_empty() {
-        return role.models.iter().map(|name| catalog.find::<Model>(name)).collect();
+        return role.models.iter().map(|name| named(catalog, role, name)).collect();
     }
     let all = catalog.all::<Model>()?.iter();
     Ok(all
         .filter(|(id, model)| known.contains_key(id.within_folder()) && serves(model, role, date))
         .collect())
+}
+
+/// A model that a role names: it must be able to do what the role asks.
+fn named<'a>(
+    catalog: &'a Catalog,
+    role: &Role,
+    name: &str,
+) -> Result<(&'a Id, &'a Model), OptionError> {
+    let (id, model) = catalog.find::<Model>(name)?;
+    if role.context_tokens > model.context_tokens {
+        return Err(OptionError::ContextTooLong {
+            model: model.name.clone(),
+            limit: model.context_tokens,
+            asked: role.context_tokens,
+        });
+    }
+    if role.images && model.vision.is_none() {
+        return Err(OptionError::NoVision { model: model.name.clone() });
+    }
+    layout(catalog, id, model)?;
+    Ok((id, model))
 }
 
 type Works<'a> = BTreeMap<(&'a Id, &'a Id), (Arc<Layout>, Arc<Work>)>;
@@ -176,7 +243,8 @@ fn works<'a>(
         .collect())
 }
 
-fn serves(model: &Model, role: &Role, date: Date) -> bool {
+/// Whether a model can do what a role asks and was out by a day.
+pub(crate) fn serves(model: &Model, role: &Role, date: Date) -> bool {
     let billions = model.parameters.total as f64 / 1e9;
     model.architecture.is_some()
         && model.context_tokens >= role.context_tokens

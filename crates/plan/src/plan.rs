@@ -4,14 +4,14 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use localrig_facts::unit::Bytes;
-use localrig_facts::{CatalogError, Date, Money};
+use localrig_facts::{Date, Money};
 use rayon::prelude::*;
 
 use crate::assign::{Assignment, Unplaced};
 use crate::candidate::{Candidate, candidates};
 use crate::check::Outcome;
 use crate::group::Groups;
-use crate::option::{ModelOption, options};
+use crate::option::{ModelOption, OptionError, options};
 use crate::price::{Market, PriceBasis};
 use crate::requirement::Requirement;
 use crate::score::{ScoreTerm, Weights, quality_value, speed_value};
@@ -141,8 +141,9 @@ impl<'a> Planner<'a> {
     /// Gathers what could be bought and what could run.
     ///
     /// # Errors
-    /// When a catalog file is broken or the requirement names something that is not in the catalog.
-    pub fn new(market: Market<'a>, requirement: &'a Requirement) -> Result<Self, CatalogError> {
+    /// When a catalog file is broken, or the requirement names something that is not in the catalog
+    /// or cannot do what is asked of it.
+    pub fn new(market: Market<'a>, requirement: &'a Requirement) -> Result<Self, OptionError> {
         let (options, candidates) = rayon::join(
             || options(market.catalog, requirement, market.date),
             || candidates(&market, requirement),
@@ -467,7 +468,36 @@ impl Plan<'_> {
     }
 }
 
+impl<'a> Plan<'a> {
+    /// Ranked machines with the same accelerators in the same shape, as the best of them and the
+    /// others, best first.
+    pub fn by_accelerators(&self) -> Vec<(&Ranked<'a>, Vec<&Ranked<'a>>)> {
+        let mut groups: Vec<(&Ranked<'a>, Vec<&Ranked<'a>>)> = Vec::new();
+        for one in &self.ranked {
+            let same = |(first, _): &&mut (&Ranked<'a>, Vec<&Ranked<'a>>)| {
+                first.candidate.has_same_accelerators(one.candidate)
+            };
+            match groups.iter_mut().find(same) {
+                Some((_, others)) => others.push(one),
+                None => groups.push((one, Vec::new())),
+            }
+        }
+        groups
+    }
+}
+
 impl Reason {
+    /// How far outside the limit a machine is, in no particular unit: for sorting one kind.
+    pub fn distance(&self) -> f64 {
+        match self {
+            Self::OverBudget { cost, most } => cost.amount() / most.amount(),
+            Self::TooSmall { usable, needed } => needed.get() / usable.get().max(1.0),
+            Self::MemoryMinimum { has, minimum } => minimum.get() / has.get().max(1.0),
+            Self::TooSlow { speed, minimum, .. } => minimum / speed.max(1e-9),
+            _ => 0.0,
+        }
+    }
+
     /// The kind of reason, for grouping.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -76,10 +76,9 @@ impl<'s, 'a> Search<'s, 'a> {
             let mut choice = vec![Choice::Own(main)];
             for role in 1..self.fits.len() {
                 let own = smallest(role);
-                let shared = match self.can_share(0, role, &choice) {
-                    true => self.shared_option(role, self.fits[0][main].option),
-                    false => None,
-                };
+                let shared = self
+                    .shared_option(role, self.fits[0][main].option)
+                    .filter(|_| self.can_share(0, role, &choice));
                 let own_value = self.fits[role][own].value();
                 choice.push(match shared {
                     Some(shared) if shared.context.get() < own_value => Choice::SharedWith(0),
@@ -275,10 +274,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 let fit = self.fit_of(choice, role);
                 match choice[role] {
                     Choice::Own(_) => {
-                        let label = format!(
-                            "{} {} on {}",
-                            fit.option.model.name, fit.option.format.name, fit.option.engine.name
-                        );
+                        let label = fit.option.label();
                         let load = Load {
                             roles: vec![role],
                             label,

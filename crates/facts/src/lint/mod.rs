@@ -23,6 +23,7 @@ use crate::region::Region;
 use crate::shop::Shop;
 use crate::survey::Platform;
 use crate::system::System;
+use crate::tier::Tier;
 
 /// Something wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,7 +214,7 @@ mod tests {
         price/ch/2026-02.csv: line 2: price/source.toml has no source `nobody`
         price/ch/2026-02.csv: path: `region/ch` is not in the catalog
         psu/typo.toml: line 1: unknown key `nmae`; did you mean `name`?
-        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, prebuilt, model, architecture, format, tensor_type, calibration, engine, shop, region, survey; prices to price/<region>/<year-month>.csv
+        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, prebuilt, model, architecture, format, tensor_type, calibration, engine, shop, region, tier, survey; prices to price/<region>/<year-month>.csv
         "#);
     }
 }

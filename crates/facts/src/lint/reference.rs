@@ -2,9 +2,10 @@
 
 use super::{
     Architecture, Class, Engine, Findings, Format, Generation, Gpu, Model, Platform, Prebuilt,
-    Region, Shop, System, TensorType,
+    Region, Shop, System, TensorType, Tier,
 };
 use crate::catalog::{Catalog, CatalogError};
+use crate::machine::parse_machine;
 
 /// Ids that other entries refer to must exist.
 pub(super) fn dangling(catalog: &Catalog, findings: &mut Findings) {
@@ -30,6 +31,13 @@ pub(super) fn dangling(catalog: &Catalog, findings: &mut Findings) {
         }
         for generation in &class.generations {
             need(id.as_str(), "generations", catalog.get_in::<Generation>(generation).map(drop));
+        }
+    }
+    for (id, tier) in catalog.all::<Tier>().into_iter().flatten() {
+        for machine in &tier.machines {
+            if let Err(error) = parse_machine(catalog, machine) {
+                findings.add(id.as_str(), "machines", error.to_string());
+            }
         }
     }
 }

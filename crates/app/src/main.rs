@@ -1,0 +1,3 @@
+//! The `localrig` program.
+
+fn main() {}

@@ -1,0 +1,486 @@
+//! The plan as an answer: owned, in the order people read it, with units in the keys. What every
+//! interface prints, sends or draws is made from it.
+
+use localrig_facts::noise::NoiseClass;
+use localrig_facts::shop::Shop;
+use localrig_facts::system::Form;
+use localrig_facts::unit::{Bytes, TokensPerSec, Watts};
+use localrig_facts::{Catalog, Estimate, Id, Money};
+use serde::Serialize;
+
+use crate::assign::{Assignment, Group, Served};
+use crate::build::Line;
+use crate::candidate::Candidate;
+use crate::check::Check;
+use crate::knowledge::{Fact, facts};
+use crate::plan::{Plan, Ranked};
+use crate::price::{NoPrice, Price, PriceBasis};
+use crate::requirement::{Requirement, Role};
+use crate::score::ScoreTerm;
+use crate::verdict;
+
+/// Which machine to buy for a requirement.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanAnswer {
+    /// The requirement's name.
+    pub requirement: String,
+    /// Where the machine is bought.
+    pub region: String,
+    /// The day that prices and releases are as of.
+    pub as_of: String,
+    /// What has to run.
+    pub roles: Vec<Role>,
+    /// What may be spent, from and to.
+    pub budget: [Money; 2],
+    /// Where one would like to be.
+    pub sweet_spot: [Money; 2],
+    /// Machines within all hard limits, best first; machines with the same accelerators are one
+    /// entry.
+    pub ranked: Vec<RankedMachine>,
+    /// Who leads in one respect, among the ranked.
+    pub leaders: Vec<Leader>,
+    /// Machines that would do but lack a price.
+    pub unpriced: Vec<UnpricedMachine>,
+    /// Machines outside a hard limit, by kind of limit.
+    pub rejected: Vec<RejectedGroup>,
+}
+
+/// A machine within all hard limits.
+#[derive(Clone, Debug, Serialize)]
+pub struct RankedMachine {
+    /// Place, from 1.
+    pub rank: usize,
+    /// Stable key.
+    pub key: String,
+    /// Name.
+    pub name: String,
+    /// Shape.
+    pub form: Form,
+    /// Points out of 100.
+    pub score: f64,
+    /// Whether no other machine is at least as good in price, main speed, main quality and memory.
+    pub on_pareto_front: bool,
+    /// What it costs.
+    pub cost: Money,
+    /// The least and most it may cost, from the spread of every part's price.
+    pub cost_range: [Money; 2],
+    /// Accelerator memory.
+    pub memory_bytes: Bytes,
+    /// Most it draws at the wall; absent when not recorded.
+    pub wall_w: Option<Watts>,
+    /// Noise class under load; absent when nothing is known.
+    pub noise: Option<NoiseClass>,
+    /// Where the noise class comes from.
+    pub noise_basis: String,
+    /// What runs on it.
+    pub roles: Vec<ServedRole>,
+    /// What fills the memory of each group of devices.
+    pub memory: Vec<MemoryGroup>,
+    /// Every line of the requirement, met or missed.
+    pub verdict: Vec<verdict::Line>,
+    /// What is bought.
+    pub parts: Vec<Part>,
+    /// Rules that were applied.
+    pub checks: Vec<Check>,
+    /// How more can be added later.
+    pub growth: String,
+    /// What to know before buying, from the facts of its parts and models.
+    pub know: Vec<Fact>,
+    /// The terms of the score.
+    pub score_terms: Vec<ScoreTerm>,
+    /// Machines with the same accelerators that came out lower.
+    pub also: Vec<Twin>,
+}
+
+/// A role with the model that serves it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServedRole {
+    /// The role.
+    pub role: String,
+    /// Streams.
+    pub streams: u64,
+    /// Context of each stream.
+    pub context_tokens: u64,
+    /// Model id.
+    pub model_id: Id,
+    /// Model.
+    pub model: String,
+    /// All parameters.
+    pub parameters: u64,
+    /// Parameters read per token; absent = not recorded.
+    pub active_parameters: Option<u64>,
+    /// Format.
+    pub format: String,
+    /// Engine.
+    pub engine: String,
+    /// Devices it runs on.
+    pub devices: String,
+    /// Whether it is the same loaded model as an earlier role's.
+    pub shares_weights: bool,
+    /// Speed of each stream while every role is busy.
+    pub per_stream_tok_per_s: Estimate<TokensPerSec>,
+    /// Speed of one stream when nothing else runs.
+    pub alone_tok_per_s: Estimate<TokensPerSec>,
+    /// Ability at the role's task, 0 to 100; absent = not scored.
+    pub quality_index: Option<Estimate<f64>>,
+    /// Index points lost to the format.
+    pub format_loss_points: f64,
+}
+
+/// What fills the memory of a group of devices.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemoryGroup {
+    /// The devices.
+    pub devices: String,
+    /// What the engines may use of them.
+    pub usable_bytes: Bytes,
+    /// What is kept free of that.
+    pub margin_bytes: Bytes,
+    /// Sum of what is loaded.
+    pub total_bytes: Estimate<Bytes>,
+    /// Loaded models.
+    pub loads: Vec<Load>,
+}
+
+/// A loaded model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Load {
+    /// Roles it serves.
+    pub roles: Vec<String>,
+    /// Model, format and engine.
+    pub label: String,
+    /// Weights.
+    pub weights_bytes: Bytes,
+    /// KV cache and recurrent state.
+    pub context_bytes: Bytes,
+    /// Graph buffers, runtime, vision tower.
+    pub overhead_bytes: Estimate<Bytes>,
+}
+
+/// A part that is bought.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    /// What it is for.
+    pub role: &'static str,
+    /// Catalog id.
+    pub id: Id,
+    /// Name.
+    pub name: String,
+    /// How many.
+    pub count: u32,
+    /// Price of all of them; absent when there is none.
+    pub amount: Option<Money>,
+    /// Price of one.
+    pub price: Option<Price>,
+    /// Why there is no price.
+    pub no_price: Option<NoPrice>,
+    /// Where to look for today's offers: a search in the first shop wanted that has one.
+    pub search: Option<String>,
+}
+
+/// A machine with the same accelerators as a better one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Twin {
+    /// Stable key.
+    pub key: String,
+    /// Name.
+    pub name: String,
+    /// What it costs.
+    pub cost: Money,
+    /// Points out of 100.
+    pub score: f64,
+}
+
+/// Who leads in one respect.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Leader {
+    /// In what: `lowest price`.
+    pub respect: &'static str,
+    /// Its place in the ranking.
+    pub rank: usize,
+    /// Its name.
+    pub name: String,
+    /// The figure, ready to print.
+    pub figure: String,
+}
+
+/// A machine that would do but lacks a price.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnpricedMachine {
+    /// Stable key.
+    pub key: String,
+    /// Name.
+    pub name: String,
+    /// Sum of the parts that have a price.
+    pub priced_parts: Money,
+    /// What is missing, one reason per part.
+    pub missing: Vec<String>,
+}
+
+/// Machines outside one kind of limit.
+#[derive(Clone, Debug, Serialize)]
+pub struct RejectedGroup {
+    /// The kind of limit.
+    pub reason: &'static str,
+    /// The machines, nearest to the limit first.
+    pub machines: Vec<RejectedMachine>,
+}
+
+/// A machine outside a limit.
+#[derive(Clone, Debug, Serialize)]
+pub struct RejectedMachine {
+    /// Stable key.
+    pub key: String,
+    /// Name.
+    pub name: String,
+    /// What it costs, if that is known.
+    pub cost: Option<Money>,
+    /// The number or rule that decided.
+    pub decided_by: String,
+}
+
+impl PlanAnswer {
+    /// The answer of a plan.
+    pub fn new(catalog: &Catalog, plan: &Plan<'_>) -> Self {
+        let requirement = plan.requirement;
+        let money = |range: [f64; 2]| range.map(|one| Money::of(one, requirement.budget.currency));
+        let mut ranked: Vec<RankedMachine> = Vec::new();
+        for (first, others) in plan.by_accelerators() {
+            let rank = ranked.len() + 1;
+            ranked.push(machine(catalog, requirement, rank, first, &others));
+        }
+        let unpriced = plan.unpriced.iter().map(|one| UnpricedMachine {
+            key: one.candidate.key.clone(),
+            name: one.candidate.machine.name.clone(),
+            priced_parts: one.candidate.priced,
+            missing: one.missing.clone(),
+        });
+        let rejected = plan.rejected_by_reason().into_iter().map(|(reason, mut all)| {
+            all.sort_by(|a, b| a.reason.distance().total_cmp(&b.reason.distance()));
+            let machines = all.into_iter().map(|one| RejectedMachine {
+                key: one.candidate.key.clone(),
+                name: one.candidate.machine.name.clone(),
+                cost: one.cost,
+                decided_by: one.reason.decided_by(),
+            });
+            RejectedGroup { reason, machines: machines.collect() }
+        });
+        Self {
+            requirement: requirement.name.clone(),
+            region: requirement.region.clone(),
+            as_of: plan.date.to_string(),
+            roles: requirement.roles.clone(),
+            budget: money(requirement.budget.range),
+            sweet_spot: money(requirement.budget.sweet_spot),
+            leaders: leaders(&ranked),
+            ranked,
+            unpriced: unpriced.collect(),
+            rejected: rejected.collect(),
+        }
+    }
+}
+
+fn machine(
+    catalog: &Catalog,
+    requirement: &Requirement,
+    rank: usize,
+    ranked: &Ranked<'_>,
+    others: &[&Ranked<'_>],
+) -> RankedMachine {
+    let candidate = ranked.candidate;
+    let twin = |one: &&Ranked<'_>| Twin {
+        key: one.candidate.key.clone(),
+        name: one.candidate.machine.name.clone(),
+        cost: one.cost,
+        score: one.score,
+    };
+    let assignment = &ranked.assignment;
+    RankedMachine {
+        rank,
+        key: candidate.key.clone(),
+        name: candidate.machine.name.clone(),
+        form: candidate.form,
+        score: ranked.score,
+        on_pareto_front: ranked.on_front,
+        cost: ranked.cost,
+        cost_range: cost_range(candidate, ranked.cost),
+        memory_bytes: candidate.memory(),
+        wall_w: candidate.wall,
+        noise: candidate.noise.class,
+        noise_basis: candidate.noise.basis.clone(),
+        roles: assignment
+            .served
+            .iter()
+            .map(|one| served_role(&requirement.roles[one.role], assignment, one))
+            .collect(),
+        memory: assignment.groups.iter().map(|one| memory_group(requirement, one)).collect(),
+        verdict: ranked.lines.clone(),
+        parts: candidate.lines.iter().map(|line| part(catalog, requirement, line)).collect(),
+        checks: candidate.checks.clone(),
+        growth: candidate.growth.clone(),
+        know: facts(catalog, candidate, assignment),
+        score_terms: ranked.terms.clone(),
+        also: others.iter().map(twin).collect(),
+    }
+}
+
+/// The spread of every part added up: what sources disagree on, and the range of freight.
+fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
+    let (mut low, mut high) = (Money::zero(cost.currency), Money::zero(cost.currency));
+    for line in &candidate.lines {
+        let Ok(price) = &line.price else { continue };
+        let [least, most] = price.spread.unwrap_or([price.low, price.high]);
+        let least = if least.minor < price.low.minor { least } else { price.low };
+        let most = if most.minor > price.high.minor { most } else { price.high };
+        low += least.times(line.count);
+        high += most.times(line.count);
+    }
+    [low, high]
+}
+
+fn served_role(role: &Role, assignment: &Assignment<'_>, served: &Served<'_>) -> ServedRole {
+    let option = served.option;
+    ServedRole {
+        role: role.name.clone(),
+        streams: role.streams,
+        context_tokens: role.context_tokens,
+        model_id: option.id.clone(),
+        model: option.model.name.clone(),
+        parameters: option.model.parameters.total,
+        active_parameters: option.model.parameters.active,
+        format: option.format.name.clone(),
+        engine: option.engine.name.clone(),
+        devices: assignment.groups[served.group].devices.clone(),
+        shares_weights: served.shares_weights,
+        per_stream_tok_per_s: served.busy,
+        alone_tok_per_s: served.alone,
+        quality_index: option.ability.as_ref().map(|ability| ability.index),
+        format_loss_points: option.format_loss,
+    }
+}
+
+fn memory_group(requirement: &Requirement, group: &Group) -> MemoryGroup {
+    let loads = group.loads.iter().map(|load| Load {
+        roles: load.roles.iter().map(|role| requirement.roles[*role].name.clone()).collect(),
+        label: load.label.clone(),
+        weights_bytes: load.weights,
+        context_bytes: load.context,
+        overhead_bytes: load.overhead,
+    });
+    MemoryGroup {
+        devices: group.devices.clone(),
+        usable_bytes: group.usable,
+        margin_bytes: group.margin,
+        total_bytes: group.total,
+        loads: loads.collect(),
+    }
+}
+
+fn part(catalog: &Catalog, requirement: &Requirement, line: &Line) -> Part {
+    Part {
+        role: line.role,
+        id: line.id.clone(),
+        name: line.name.clone(),
+        count: line.count,
+        amount: line.amount(),
+        price: line.price.as_ref().ok().cloned(),
+        no_price: line.price.as_ref().err().cloned(),
+        search: search(catalog, requirement, &line.name),
+    }
+}
+
+/// A search for a product in the first shop the requirement names that has one.
+fn search(catalog: &Catalog, requirement: &Requirement, name: &str) -> Option<String> {
+    let shops = requirement.shops.named.iter();
+    let template = shops
+        .filter_map(|shop| catalog.get_in::<Shop>(shop).ok())
+        .find_map(|(_, shop)| shop.search_url.as_ref())?;
+    let mut query = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                query.push(char::from(byte));
+            }
+            b' ' => query.push('+'),
+            _ => query.extend(format!("%{byte:02X}").chars()),
+        }
+    }
+    Some(template.replace("{query}", &query))
+}
+
+/// Who leads in what one may care about most.
+fn leaders(ranked: &[RankedMachine]) -> Vec<Leader> {
+    let main = |one: &RankedMachine| one.roles.first().cloned();
+    let speed =
+        |one: &RankedMachine| main(one).map_or(0.0, |role| role.per_stream_tok_per_s.value.get());
+    let quality = |one: &RankedMachine| {
+        main(one).map_or(0.0, |role| {
+            role.quality_index.map_or(0.0, |index| index.low) - role.format_loss_points
+        })
+    };
+    let quiet =
+        |one: &RankedMachine| one.noise.map_or(f64::NEG_INFINITY, |class| -f64::from(class as u8));
+    let best = |value: &dyn Fn(&RankedMachine) -> f64| {
+        // The first of equals: the one ranked higher.
+        ranked.iter().fold(None::<&RankedMachine>, |best, one| match best {
+            Some(best) if value(best) >= value(one) => Some(best),
+            _ => Some(one),
+        })
+    };
+    let mut found = Vec::new();
+    let mut add =
+        |respect, machine: Option<&RankedMachine>, figure: &dyn Fn(&RankedMachine) -> String| {
+            if let Some(one) = machine {
+                found.push(Leader {
+                    respect,
+                    rank: one.rank,
+                    name: one.name.clone(),
+                    figure: figure(one),
+                });
+            }
+        };
+    add("lowest price", best(&|one| -(one.cost.minor as f64)), &|one| one.cost.whole().to_string());
+    add("fastest main model", best(&speed), &|one| format!("{:.0} tok/s", speed(one)));
+    add("best main model", best(&quality), &|one| {
+        main(one).map_or_else(String::new, |role| format!("{} {}", role.model, role.format))
+    });
+    add("quietest", best(&quiet), &|one| {
+        one.noise.map_or_else(|| "not known".to_owned(), |class| class.word().to_owned())
+    });
+    add("most memory", best(&|one| one.memory_bytes.get()), &|one| {
+        format!("{:.0} GiB", one.memory_bytes.to_gib())
+    });
+    found
+}
+
+/// How old the prices of some machines are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PriceAges {
+    /// Parts whose price was asked in the region recently.
+    pub regional: u32,
+    /// Parts whose regional price is old.
+    pub stale: u32,
+    /// Parts whose price was converted from elsewhere.
+    pub derived: u32,
+    /// Age of the newest price in days.
+    pub newest_days: i32,
+    /// Age of the oldest.
+    pub oldest_days: i32,
+}
+
+impl PriceAges {
+    /// The ages of the prices of parts.
+    pub fn of<'p>(parts: impl Iterator<Item = &'p Part>) -> Self {
+        let mut ages = Self { newest_days: i32::MAX, ..Self::default() };
+        for price in parts.filter_map(|part| part.price.as_ref()) {
+            match price.basis {
+                PriceBasis::Regional => ages.regional += 1,
+                PriceBasis::Stale => ages.stale += 1,
+                PriceBasis::Derived => ages.derived += 1,
+            }
+            ages.newest_days = ages.newest_days.min(price.age_days);
+            ages.oldest_days = ages.oldest_days.max(price.age_days);
+        }
+        ages
+    }
+}

@@ -1,0 +1,27 @@
+//! Answers as text: for a terminal, as Markdown, CSV and JSON.
+//!
+//! Every answer becomes a [`page::Page`] first, so that all formats say the same.
+
+pub mod page;
+
+// What the formats look like.
+pub mod markdown;
+pub mod number;
+pub mod terminal;
+
+// What the answers say.
+pub mod catalog;
+pub mod estimate;
+pub mod fit;
+pub mod plan;
+
+/// Rows as CSV with a header.
+fn rows<R: serde::Serialize>(rows: impl Iterator<Item = R>) -> Result<String, csv::Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    // What was serialized from strings and numbers is UTF-8.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

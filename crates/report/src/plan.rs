@@ -1,0 +1,569 @@
+//! The plan: what to buy and why, the ranking, the best machines in full, what was rejected.
+
+use localrig_plan::answer::{
+    MemoryGroup, Part, PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole,
+};
+use localrig_plan::check::Outcome;
+use localrig_plan::price::PriceBasis;
+use localrig_plan::verdict::Mark;
+use serde::Serialize;
+
+use crate::number::{billions, count, gib, grouped, money, noise, speed, tokens_per_second};
+use crate::page::{Page, Table, Text, Tree};
+
+/// How much of a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Rows of the ranking.
+    pub rows: usize,
+    /// Machines in full.
+    pub details: usize,
+    /// Machines of each kind of rejection.
+    pub rejected: usize,
+    /// Whether the terms of the scores and the conversion of prices are shown.
+    pub explain: bool,
+}
+
+impl Default for Extent {
+    fn default() -> Self {
+        Self { rows: 15, details: 3, rejected: 6, explain: false }
+    }
+}
+
+/// The page of a plan.
+pub fn page(answer: &PlanAnswer, extent: Extent) -> Page {
+    let mut page = Page::default();
+    page.heading(1, format!("Plan: {}", answer.requirement));
+    summary(&mut page, answer);
+    ranking(&mut page, answer, extent);
+    for machine in answer.ranked.iter().take(extent.details) {
+        configuration(&mut page, answer, machine, extent);
+    }
+    rejections(&mut page, answer, extent);
+    prices(&mut page, answer, extent);
+    page
+}
+
+fn summary(page: &mut Page, answer: &PlanAnswer) {
+    page.heading(2, "TL;DR");
+    let Some(best) = answer.ranked.first() else {
+        page.paragraph(format!(
+            "No machine within {} to {} meets the hard limits as of {}.",
+            money(answer.budget[0]),
+            money(answer.budget[1]),
+            answer.as_of
+        ));
+        page.list(nearest_misses(answer));
+        return;
+    };
+    page.paragraph(
+        Text::default()
+            .plain("Buy: ")
+            .strong(format!("{}, {}", best.name, money(best.cost)))
+            .plain(format!(
+                " ({} to {} by the spread of the prices). Prices as of {}, {}.",
+                money(best.cost_range[0]),
+                money(best.cost_range[1]),
+                answer.as_of,
+                ages(PriceAges::of(best.parts.iter()))
+            )),
+    );
+    page.list(best.roles.iter().map(role_sentence).collect());
+    let missed: Vec<String> = best
+        .verdict
+        .iter()
+        .filter(|line| line.mark == Mark::Miss)
+        .map(|line| format!("{} ({}; wanted {})", line.requirement, line.given, line.wanted))
+        .collect();
+    page.paragraph(if missed.is_empty() {
+        "It misses no line of the requirement outright.".to_owned()
+    } else {
+        format!("It misses: {}.", missed.join("; "))
+    });
+    let others = answer.leaders.iter().filter(|leader| leader.rank != best.rank);
+    page.list(
+        others
+            .map(|leader| {
+                Text::from(format!(
+                    "{}: {} (#{}), {}",
+                    sentence_case(leader.respect),
+                    leader.name,
+                    leader.rank,
+                    leader.figure
+                ))
+            })
+            .collect(),
+    );
+}
+
+fn role_sentence(role: &ServedRole) -> Text {
+    let streams =
+        if role.streams == 1 { "1 stream".to_owned() } else { format!("{} streams", role.streams) };
+    let shared = if role.shares_weights { ", the same loaded model" } else { "" };
+    Text::default()
+        .plain(format!("{}: ", role.role))
+        .strong(format!("{} {}", role.model, role.format))
+        .plain(format!(
+            "{shared} on {}: {streams} of {} tokens, {} tok/s each while everything runs, {} tok/s alone",
+            role.engine,
+            count(role.context_tokens),
+            speed(&role.per_stream_tok_per_s),
+            tokens_per_second(role.alone_tok_per_s.value),
+        ))
+}
+
+fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
+    let nearest = |group: &RejectedGroup| {
+        let one = group.machines.first()?;
+        Some(Text::from(format!(
+            "nearest miss, {}: {}, {}",
+            group.reason, one.name, one.decided_by
+        )))
+    };
+    answer.rejected.iter().filter_map(nearest).collect()
+}
+
+fn ages(ages: PriceAges) -> String {
+    let total = ages.regional + ages.stale + ages.derived;
+    let mut parts = Vec::new();
+    let mut add = |number: u32, what: &str| {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    };
+    add(ages.regional, "fresh");
+    add(ages.stale, "stale");
+    add(ages.derived, "converted from abroad");
+    format!(
+        "{total} {}: {}; {} to {} days old",
+        if total == 1 { "price" } else { "prices" },
+        parts.join(", "),
+        ages.newest_days,
+        ages.oldest_days
+    )
+}
+
+fn sentence_case(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+    if answer.ranked.is_empty() {
+        return;
+    }
+    page.heading(2, "Ranking");
+    let mut table = Table::new(&[
+        ">#",
+        "machine",
+        ">price",
+        ">memory GiB",
+        "main model",
+        ">main tok/s",
+        ">others tok/s",
+        "noise",
+        ">score",
+        "front",
+    ]);
+    for one in answer.ranked.iter().take(extent.rows) {
+        let main = &one.roles[0];
+        let others: Vec<String> = one.roles[1..]
+            .iter()
+            .map(|role| tokens_per_second(role.per_stream_tok_per_s.value))
+            .collect();
+        table.row([
+            one.rank.to_string().into(),
+            Text::from(one.name.clone()),
+            money(one.cost).into(),
+            format!("{:.0}", one.memory_bytes.to_gib()).into(),
+            format!("{} {}", main.model, main.format).into(),
+            tokens_per_second(main.per_stream_tok_per_s.value).into(),
+            others.join(" / ").into(),
+            noise(one.noise).into(),
+            format!("{:.1}", one.score).into(),
+            if one.on_pareto_front { "*" } else { "" }.into(),
+        ]);
+    }
+    page.table(table);
+    let others: Vec<&str> = answer.roles.iter().skip(1).map(|role| role.name.as_str()).collect();
+    let mut remarks = vec![
+        "Speeds are per stream while every role is busy, best estimates; intervals stand below."
+            .to_owned(),
+        format!(
+            "Front: * marks machines that no other beats in price, main speed, main quality and \
+             memory at once. Others: {}.",
+            others.join(" / ")
+        ),
+    ];
+    let more = answer.ranked.len().saturating_sub(extent.rows);
+    if more > 0 {
+        remarks.push(format!("{more} more: --all"));
+    }
+    page.list(remarks.into_iter().map(Text::from).collect());
+}
+
+fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, extent: Extent) {
+    page.heading(2, format!("#{} {}", machine.rank, machine.name));
+    page.table(metrics(machine));
+    page.heading(3, "Memory");
+    for group in &machine.memory {
+        page.tree(memory_tree(group));
+    }
+    page.heading(3, "Requirement");
+    let mut table = Table::new(&["", "line", "wanted", "given"]);
+    for line in &machine.verdict {
+        table.row([
+            line.mark.word().into(),
+            line.requirement.clone().into(),
+            line.wanted.clone().into(),
+            line.given.clone().into(),
+        ]);
+    }
+    page.table(table);
+    page.heading(3, "Parts");
+    page.table(parts(machine, extent));
+    page.list(machine.parts.iter().filter_map(price_remark).collect());
+    let doubts: Vec<Text> = machine
+        .checks
+        .iter()
+        .filter(|check| check.outcome != Outcome::Pass)
+        .map(|check| {
+            Text::from(format!("{}, {}: {}", check.rule, check.outcome.word(), check.reason))
+        })
+        .collect();
+    if !doubts.is_empty() {
+        page.heading(3, "Checks that did not simply pass");
+        page.list(doubts);
+    }
+    page.heading(3, "Trade-off");
+    page.list(trade_off(answer, machine));
+    if !machine.know.is_empty() {
+        page.heading(3, "Know before you buy");
+        let fact = |one: &localrig_plan::knowledge::Fact| {
+            Text::default().plain(format!("{}. ", one.text)).plain(format!("[{}]", one.source))
+        };
+        page.list(machine.know.iter().map(fact).collect());
+    }
+    if !machine.also.is_empty() {
+        page.heading(3, "The same accelerators, lower in the ranking");
+        let twin = |one: &localrig_plan::answer::Twin| {
+            Text::from(format!("{}, {} (score {:.1})", one.name, money(one.cost), one.score))
+        };
+        page.list(machine.also.iter().map(twin).collect());
+    }
+    if extent.explain {
+        page.heading(3, "Score");
+        let mut table = Table::new(&["term", ">value", ">weight", ">points", "why"]);
+        for term in &machine.score_terms {
+            table.row([
+                term.name.into(),
+                format!("{:.2}", term.value).into(),
+                format!("{:.0}", term.weight).into(),
+                format!("{:.1}", term.points()).into(),
+                term.reason.clone().into(),
+            ]);
+        }
+        page.table(table);
+    }
+}
+
+fn metrics(machine: &RankedMachine) -> Table {
+    let mut table = Table::new(&["metric", "value"]);
+    let mut add = |metric: &str, value: String| table.row([metric.into(), value.into()]);
+    add(
+        "price",
+        format!(
+            "{} ({} to {})",
+            money(machine.cost),
+            money(machine.cost_range[0]),
+            money(machine.cost_range[1])
+        ),
+    );
+    add("accelerator memory", format!("{:.0} GiB", machine.memory_bytes.to_gib()));
+    for role in &machine.roles {
+        let size = role.active_parameters.filter(|active| *active < role.parameters).map_or_else(
+            || billions(role.parameters),
+            |active| format!("{}, {} active", billions(role.parameters), billions(active)),
+        );
+        add(
+            &role.role,
+            format!("{} {} ({size}) on {}, {}", role.model, role.format, role.engine, role.devices),
+        );
+        add(
+            &format!("{} speed", role.role),
+            format!(
+                "{} tok/s per stream, everything running; {} tok/s alone ({})",
+                speed(&role.per_stream_tok_per_s),
+                speed(&role.alone_tok_per_s),
+                role.per_stream_tok_per_s.basis.word()
+            ),
+        );
+        if let Some(quality) = role.quality_index {
+            add(
+                &format!("{} quality", role.role),
+                format!(
+                    "index {:.0} ({:.0} to {:.0}) of 100, less {:.1} for the format",
+                    quality.value, quality.low, quality.high, role.format_loss_points
+                ),
+            );
+        }
+    }
+    add(
+        "power",
+        machine.wall_w.map_or_else(
+            || "not recorded".to_owned(),
+            |watts| format!("at most {} W at the wall", grouped(watts.get().round() as i64)),
+        ),
+    );
+    add("noise", format!("{} ({})", noise(machine.noise), machine.noise_basis));
+    add("upgrade path", machine.growth.clone());
+    table
+}
+
+/// What fills a group of devices, as a tree that ends in what is left.
+fn memory_tree(group: &MemoryGroup) -> Tree {
+    let load = |one: &localrig_plan::answer::Load| {
+        let total = one.weights_bytes + one.context_bytes + one.overhead_bytes.value;
+        Tree {
+            label: format!("{}: {} {} GiB", one.roles.join(" + "), one.label, gib(total)),
+            branches: vec![
+                Tree::leaf(format!("weights {} GiB", gib(one.weights_bytes))),
+                Tree::leaf(format!("KV cache and state {} GiB", gib(one.context_bytes))),
+                Tree::leaf(format!(
+                    "buffers, runtime, vision tower {} GiB ({} to {})",
+                    gib(one.overhead_bytes.value),
+                    gib(one.overhead_bytes.low),
+                    gib(one.overhead_bytes.high)
+                )),
+            ],
+        }
+    };
+    let mut branches: Vec<Tree> = group.loads.iter().map(load).collect();
+    branches.push(Tree::leaf(format!(
+        "free {} GiB, of which {} GiB are kept as margin",
+        gib(group.usable_bytes - group.total_bytes.value),
+        gib(group.margin_bytes)
+    )));
+    Tree { label: format!("{}: {} GiB usable", group.devices, gib(group.usable_bytes)), branches }
+}
+
+fn parts(machine: &RankedMachine, extent: Extent) -> Table {
+    let mut table = Table::new(&["part", ">price", "seen", "shop", "basis", "where"]);
+    for part in &machine.parts {
+        let name = if part.count == 1 {
+            format!("{}: {}", part.role, part.name)
+        } else {
+            format!("{}: {}x {}", part.role, part.count, part.name)
+        };
+        let Some(price) = &part.price else {
+            let missing = part.no_price.as_ref().map_or_else(String::new, ToString::to_string);
+            table.row([
+                name.into(),
+                "no price".into(),
+                "".into(),
+                "".into(),
+                missing.into(),
+                Text::default(),
+            ]);
+            continue;
+        };
+        let amount = part.amount.map_or_else(String::new, money);
+        let place = price
+            .link
+            .clone()
+            .map_or_else(Text::default, |link| Text::default().link("offer", link));
+        let basis = match price.condition {
+            localrig_facts::price::Condition::New => price.basis.word().to_owned(),
+            other => format!("{}, {}", price.basis.word(), other.word()),
+        };
+        let basis = match (&price.derivation, extent.explain) {
+            (Some(derivation), true) => format!("{basis}: {derivation}"),
+            _ => basis,
+        };
+        table.row([
+            name.into(),
+            amount.into(),
+            price.date.clone().into(),
+            price.shop.clone().into(),
+            basis.into(),
+            place,
+        ]);
+    }
+    table
+}
+
+/// What else is to be said of a price: where sources disagree, and what was too old to use.
+fn price_remark(part: &Part) -> Option<Text> {
+    let price = part.price.as_ref()?;
+    let mut said = Vec::new();
+    if price.basis == PriceBasis::Derived {
+        said.push(format!("asked {} by {}", price.asked, price.shop));
+    }
+    if price.basis != PriceBasis::Regional {
+        said.push(format!("{} days old", price.age_days));
+    }
+    if let Some([low, high]) = price.spread {
+        said.push(format!("sources say {} to {}", money(low), money(high)));
+    }
+    if let Some(stale) = &price.stale_regional {
+        said.push(format!("in the region last seen at {} on {}", money(stale.amount), stale.date));
+    }
+    (!said.is_empty()).then(|| {
+        let text = Text::from(format!("{}: {}", part.name, said.join("; ")));
+        match &part.search {
+            Some(search) => text.plain("; ").link("today's offers", search),
+            None => text,
+        }
+    })
+}
+
+/// What one gives up with a machine, against the first of the ranking and the leaders.
+fn trade_off(answer: &PlanAnswer, machine: &RankedMachine) -> Vec<Text> {
+    let mut said: Vec<Text> = machine
+        .verdict
+        .iter()
+        .filter(|line| line.mark != Mark::Pass)
+        .map(|line| {
+            Text::from(format!("{} {}: {}", line.mark.word(), line.requirement, line.given))
+        })
+        .collect();
+    let own = &machine.roles[0];
+    let best = answer.ranked.first().filter(|best| best.rank != machine.rank);
+    let rival = best.or_else(|| answer.ranked.get(1));
+    if let Some(rival) = rival {
+        let theirs = &rival.roles[0];
+        let difference = machine.cost.minor - rival.cost.minor;
+        let price = if difference >= 0 { "more" } else { "less" };
+        let amount = localrig_facts::Money { minor: difference.abs(), ..machine.cost };
+        said.push(Text::from(format!(
+            "against #{} {}: {} {price}; main model at {} instead of {} tok/s ({} instead of {}); \
+             {:.0} instead of {:.0} GiB; {} instead of {}",
+            rival.rank,
+            rival.name,
+            money(amount),
+            tokens_per_second(own.per_stream_tok_per_s.value),
+            tokens_per_second(theirs.per_stream_tok_per_s.value),
+            own.model,
+            theirs.model,
+            machine.memory_bytes.to_gib(),
+            rival.memory_bytes.to_gib(),
+            noise(machine.noise),
+            noise(rival.noise),
+        )));
+    }
+    said
+}
+
+fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+    if !answer.unpriced.is_empty() {
+        page.heading(2, "Not ranked: a price is missing");
+        let shown = answer.unpriced.iter().take(extent.rows.max(extent.rejected));
+        let mut items: Vec<Text> = shown
+            .map(|one| {
+                let parts = if one.priced_parts.minor > 0 {
+                    format!(" (its other parts: {})", money(one.priced_parts))
+                } else {
+                    String::new()
+                };
+                Text::from(format!("{}{parts}: {}", one.name, one.missing.join("; ")))
+            })
+            .collect();
+        let more = answer.unpriced.len().saturating_sub(items.len());
+        if more > 0 {
+            items.push(Text::from(format!("and {more} more: --all")));
+        }
+        page.list(items);
+    }
+    if answer.rejected.is_empty() {
+        return;
+    }
+    page.heading(2, "Rejected, because");
+    for group in &answer.rejected {
+        page.heading(3, format!("{} ({})", sentence_case(group.reason), group.machines.len()));
+        let shown = group.machines.iter().take(extent.rejected);
+        let mut items: Vec<Text> = shown
+            .map(|one| {
+                let cost = one.cost.map_or_else(String::new, |cost| format!(" ({})", money(cost)));
+                Text::from(format!("{}{cost}: {}", one.name, one.decided_by))
+            })
+            .collect();
+        let more = group.machines.len().saturating_sub(items.len());
+        if more > 0 {
+            items.push(Text::from(format!("and {more} more: --all")));
+        }
+        page.list(items);
+    }
+}
+
+fn prices(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+    if answer.ranked.is_empty() {
+        return;
+    }
+    page.heading(2, "Prices");
+    let shown = answer.ranked.iter().take(extent.details.max(1)).flat_map(|one| &one.parts);
+    page.paragraph(format!(
+        "The machines shown in full use {}. A price is fresh when it was asked in the region within \
+         the last 60 days. Otherwise the newest observation anywhere is converted to what it costs \
+         landed (net price, freight, VAT, clearance); it says what you would probably pay, not what \
+         a shop offers. Look at today's offers before you order.",
+        ages(PriceAges::of(shown))
+    ));
+}
+
+/// One row of the ranking for CSV.
+#[derive(Serialize)]
+struct Row<'a> {
+    rank: usize,
+    key: &'a str,
+    name: &'a str,
+    score: f64,
+    on_pareto_front: bool,
+    cost: f64,
+    cost_low: f64,
+    cost_high: f64,
+    currency: &'static str,
+    memory_gib: f64,
+    wall_w: Option<f64>,
+    noise: Option<&'static str>,
+    main_model: &'a str,
+    main_format: &'a str,
+    main_engine: &'a str,
+    main_tok_per_s: f64,
+    main_tok_per_s_low: f64,
+    main_tok_per_s_high: f64,
+    lines_missed: usize,
+    oldest_price_days: i32,
+}
+
+/// The ranking as CSV, with units in the header.
+///
+/// # Errors
+/// Never in practice: the rows go to memory.
+pub fn csv(answer: &PlanAnswer) -> Result<String, csv::Error> {
+    crate::rows(answer.ranked.iter().map(|one| {
+        let main = &one.roles[0];
+        let speed = main.per_stream_tok_per_s;
+        Row {
+            rank: one.rank,
+            key: &one.key,
+            name: &one.name,
+            score: one.score,
+            on_pareto_front: one.on_pareto_front,
+            cost: one.cost.amount(),
+            cost_low: one.cost_range[0].amount(),
+            cost_high: one.cost_range[1].amount(),
+            currency: one.cost.currency.code(),
+            memory_gib: one.memory_bytes.to_gib(),
+            wall_w: one.wall_w.map(localrig_facts::unit::Watts::get),
+            noise: one.noise.map(localrig_facts::noise::NoiseClass::word),
+            main_model: &main.model,
+            main_format: &main.format,
+            main_engine: &main.engine,
+            main_tok_per_s: speed.value.get(),
+            main_tok_per_s_low: speed.low.get(),
+            main_tok_per_s_high: speed.high.get(),
+            lines_missed: one.verdict.iter().filter(|line| line.mark == Mark::Miss).count(),
+            oldest_price_days: PriceAges::of(one.parts.iter()).oldest_days,
+        }
+    }))
+}
