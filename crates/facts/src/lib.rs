@@ -12,6 +12,7 @@ pub mod engine;
 pub mod format;
 pub mod generation;
 pub mod gpu;
+pub mod head;
 mod id;
 pub mod lint;
 pub mod machine;

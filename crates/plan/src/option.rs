@@ -304,6 +304,28 @@ fn forms<'a>(
     Ok(found)
 }
 
+/// The format people use a model in with an engine when they name none: about 4 bits per weight, or
+/// the first it is to be had in.
+///
+/// `None` when nobody publishes it in a format of this engine.
+///
+/// # Errors
+/// When a catalog file is broken.
+pub fn usual_format<'a>(
+    catalog: &'a Catalog,
+    model: &Model,
+    engine_id: &Id,
+) -> Result<Option<&'a Id>, CatalogError> {
+    let any = FormatWish {
+        preferred: Precision::FourBit,
+        acceptable: vec![Precision::EightBit, Precision::SixBit, Precision::SixteenBit],
+    };
+    let mut forms = forms(catalog, model, &any)?;
+    forms.retain(|form| form.engine_id == engine_id);
+    let usual = forms.iter().find(|form| form.format.precision == Precision::FourBit);
+    Ok(usual.or(forms.first()).map(|form| form.format_id))
+}
+
 fn is_mxfp4(model: &Model) -> bool {
     model.native_precision.as_deref().is_some_and(|native| native.starts_with("mxfp4"))
 }

@@ -469,6 +469,15 @@ impl Plan<'_> {
 }
 
 impl<'a> Plan<'a> {
+    /// The same machines, the cheapest first whatever their points.
+    #[must_use]
+    pub fn cheapest_first(mut self) -> Self {
+        self.ranked.sort_by(|a, b| {
+            a.cost.amount().total_cmp(&b.cost.amount()).then(b.score.total_cmp(&a.score))
+        });
+        self
+    }
+
     /// Ranked machines with the same accelerators in the same shape, as the best of them and the
     /// others, best first.
     pub fn by_accelerators(&self) -> Vec<(&Ranked<'a>, Vec<&Ranked<'a>>)> {

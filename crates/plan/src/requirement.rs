@@ -299,6 +299,33 @@ impl Requirement {
         Ok(())
     }
 
+    /// The same circumstances (region, shops, used goods, socket) for one role alone, without
+    /// limits on money, noise, shape or maker: what is the least that does it?
+    #[must_use]
+    pub fn for_one(&self, role: Role, format: FormatWish) -> Self {
+        /// Far above any machine: money is no limit here, the order is by price.
+        const NO_LIMIT: f64 = 1e9;
+        let tiny = Gib::new(f64::MIN_POSITIVE);
+        let streams = u32::try_from(role.streams).unwrap_or(u32::MAX);
+        Self {
+            name: role.name.clone(),
+            streams: Streams { target: [streams, streams], minimum: streams },
+            roles: vec![role],
+            memory: MemoryWish { target_gib: tiny, minimum_gib: tiny, hard: false },
+            format,
+            budget: Budget {
+                range: [1.0, NO_LIMIT],
+                sweet_spot: [1.0, NO_LIMIT],
+                hard: false,
+                ..self.budget.clone()
+            },
+            noise: NoiseLimit { hard: false, ..self.noise.clone() },
+            form: FormWish { hard: false, ..self.form.clone() },
+            platform: PlatformWish { hard: false, ..self.platform.clone() },
+            ..self.clone()
+        }
+    }
+
     /// The main role.
     pub fn main(&self) -> &Role {
         // `check` holds a requirement to at least one role.

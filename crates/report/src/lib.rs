@@ -13,11 +13,34 @@ pub mod terminal;
 pub mod catalog;
 pub mod estimate;
 pub mod fit;
+pub mod need;
 pub mod plan;
 
-/// Rows as CSV with a header.
-fn rows<R: serde::Serialize>(rows: impl Iterator<Item = R>) -> Result<String, csv::Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+/// Rows as CSV with a header from their field names.
+///
+/// # Errors
+/// When a row has a field that is a list or a table.
+pub fn rows<R: serde::Serialize>(rows: impl Iterator<Item = R>) -> Result<String, csv::Error> {
+    written(csv::Writer::from_writer(Vec::new()), rows)
+}
+
+/// Rows of tuples as CSV with the header given.
+///
+/// # Errors
+/// When a row has a field that is a list or a table.
+pub fn rows_of<const N: usize, R: serde::Serialize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = R>,
+) -> Result<String, csv::Error> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(header)?;
+    written(writer, rows)
+}
+
+fn written<R: serde::Serialize>(
+    mut writer: csv::Writer<Vec<u8>>,
+    rows: impl Iterator<Item = R>,
+) -> Result<String, csv::Error> {
     for row in rows {
         writer.serialize(row)?;
     }

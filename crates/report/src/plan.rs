@@ -112,7 +112,7 @@ fn role_sentence(role: &ServedRole) -> Text {
         ))
 }
 
-fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
+pub(crate) fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
     let nearest = |group: &RejectedGroup| {
         let one = group.machines.first()?;
         Some(Text::from(format!(
@@ -123,7 +123,7 @@ fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
     answer.rejected.iter().filter_map(nearest).collect()
 }
 
-fn ages(ages: PriceAges) -> String {
+pub(crate) fn ages(ages: PriceAges) -> String {
     let total = ages.regional + ages.stale + ages.derived;
     let mut parts = Vec::new();
     let mut add = |number: u32, what: &str| {
@@ -143,7 +143,7 @@ fn ages(ages: PriceAges) -> String {
     )
 }
 
-fn sentence_case(text: &str) -> String {
+pub(crate) fn sentence_case(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -347,7 +347,7 @@ fn memory_tree(group: &MemoryGroup) -> Tree {
     Tree { label: format!("{}: {} GiB usable", group.devices, gib(group.usable_bytes)), branches }
 }
 
-fn parts(machine: &RankedMachine, extent: Extent) -> Table {
+pub(crate) fn parts(machine: &RankedMachine, extent: Extent) -> Table {
     let mut table = Table::new(&["part", ">price", "seen", "shop", "basis", "where"]);
     for part in &machine.parts {
         let name = if part.count == 1 {
@@ -393,7 +393,7 @@ fn parts(machine: &RankedMachine, extent: Extent) -> Table {
 }
 
 /// What else is to be said of a price: where sources disagree, and what was too old to use.
-fn price_remark(part: &Part) -> Option<Text> {
+pub(crate) fn price_remark(part: &Part) -> Option<Text> {
     let price = part.price.as_ref()?;
     let mut said = Vec::new();
     if price.basis == PriceBasis::Derived {
@@ -435,20 +435,27 @@ fn trade_off(answer: &PlanAnswer, machine: &RankedMachine) -> Vec<Text> {
         let difference = machine.cost.minor - rival.cost.minor;
         let price = if difference >= 0 { "more" } else { "less" };
         let amount = localrig_facts::Money { minor: difference.abs(), ..machine.cost };
+        let mut differences = vec![format!("{} {price}", money(amount))];
+        let mut differ = |what: &str, own: String, other: String| {
+            if own != other {
+                differences.push(format!("{what}{own} instead of {other}"));
+            }
+        };
+        differ(
+            "main model at ",
+            format!("{} tok/s", tokens_per_second(own.per_stream_tok_per_s.value)),
+            format!("{} tok/s", tokens_per_second(theirs.per_stream_tok_per_s.value)),
+        );
+        let label = |role: &ServedRole| format!("{} {}", role.model, role.format);
+        differ("", label(own), label(theirs));
+        let memory = |one: &RankedMachine| format!("{:.0} GiB", one.memory_bytes.to_gib());
+        differ("", memory(machine), memory(rival));
+        differ("", noise(machine.noise).to_owned(), noise(rival.noise).to_owned());
         said.push(Text::from(format!(
-            "against #{} {}: {} {price}; main model at {} instead of {} tok/s ({} instead of {}); \
-             {:.0} instead of {:.0} GiB; {} instead of {}",
+            "against #{} {}: {}",
             rival.rank,
             rival.name,
-            money(amount),
-            tokens_per_second(own.per_stream_tok_per_s.value),
-            tokens_per_second(theirs.per_stream_tok_per_s.value),
-            own.model,
-            theirs.model,
-            machine.memory_bytes.to_gib(),
-            rival.memory_bytes.to_gib(),
-            noise(machine.noise),
-            noise(rival.noise),
+            differences.join("; ")
         )));
     }
     said

@@ -1,6 +1,9 @@
 //! Pages for a terminal: headings in bold, tables without frames, wrapped to the width.
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table as Grid, TableStyle};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table as Grid,
+    TableStyle, Width,
+};
 
 use crate::page::{Align, Block, Page, Span, Table, Text};
 
@@ -85,29 +88,92 @@ fn table(table: &Table, width: u16) -> String {
     grid.load_style(TableStyle::new().header_separator(rule));
     grid.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     grid.set_header(table.columns.iter().map(|column| Cell::new(&column.title)));
-    for row in &table.rows {
-        grid.add_row(row.iter().map(|cell| Cell::new(cell_text(cell))));
-    }
-    for (index, column) in table.columns.iter().enumerate() {
+    let mut links = Vec::new();
+    let rows: Vec<Vec<String>> = table
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cell_text(cell, &mut links)).collect())
+        .collect();
+    let widths = widths(table, &rows, usize::from(width));
+    grid.add_rows(rows);
+    for ((index, column), own_width) in table.columns.iter().enumerate().zip(widths) {
         if let Some(own) = grid.column_mut(index) {
             own.set_cell_alignment(match column.align {
                 Align::Left => CellAlignment::Left,
                 Align::Right => CellAlignment::Right,
             });
-            own.set_padding((0, 2));
+            // The other column of the gap is the table's own separator.
+            own.set_padding((0, 1));
+            let own_width = u16::try_from(own_width + 1).unwrap_or(u16::MAX);
+            own.set_constraint(ColumnConstraint::Absolute(Width::Fixed(own_width)));
         }
     }
-    let lines = grid.lines().map(|line| format!("{}\n", line.trim_end()));
-    lines.collect()
+    let mut out = String::new();
+    for line in grid.lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    if !links.is_empty() {
+        out.push('\n');
+    }
+    for (number, link) in links.iter().enumerate() {
+        // Never wrapped, so that a terminal makes them links.
+        out.push_str(&format!("[{}] {link}\n", number + 1));
+    }
+    out
 }
 
-/// The text of a cell: addresses stand bare, so that a terminal makes them links.
-fn cell_text(text: &Text) -> String {
-    let bare = |span: &Span| match span {
-        Span::Plain(text) | Span::Strong(text) => text.clone(),
-        Span::Link(_, address) => address.clone(),
-    };
-    text.0.iter().map(bare).collect()
+/// Columns between two columns.
+const GAP: usize = 2;
+/// Words longer than this may be broken.
+const LONG_WORD: usize = 20;
+
+/// Width of each column without the gap: as wide as its content where that fits, else the widest
+/// columns give way first, down to their longest word.
+fn widths(table: &Table, rows: &[Vec<String>], width: usize) -> Vec<usize> {
+    let length = |text: &str| text.chars().count();
+    let word = |text: &str| text.split_whitespace().map(length).max().unwrap_or(0);
+    let columns = table.columns.iter().enumerate();
+    let (mut widths, least): (Vec<usize>, Vec<usize>) = columns
+        .map(|(index, column)| {
+            let cells = || rows.iter().filter_map(|row| row.get(index));
+            let header = word(&column.title);
+            let full = cells().map(|cell| length(cell)).max().unwrap_or(0).max(header);
+            // A price, a range and a unit stay on one line.
+            let least = match column.align {
+                Align::Right if full <= LONG_WORD => full,
+                _ => cells().map(|cell| word(cell).min(LONG_WORD)).max().unwrap_or(0).max(header),
+            };
+            (full, least)
+        })
+        .unzip();
+    while widths.iter().map(|own| own + GAP).sum::<usize>() > width {
+        let shrinkable = (0..widths.len()).filter(|index| widths[*index] > least[*index]);
+        match shrinkable.max_by_key(|index| widths[*index]) {
+            Some(widest) => widths[widest] -= 1,
+            None => break,
+        }
+    }
+    widths
+}
+
+/// The text of a cell; addresses are numbered and stand below the table.
+fn cell_text(text: &Text, links: &mut Vec<String>) -> String {
+    let mut out = String::new();
+    for span in &text.0 {
+        match span {
+            Span::Plain(text) | Span::Strong(text) => out.push_str(text),
+            Span::Link(_, address) => {
+                let known = links.iter().position(|one| one == address);
+                let number = known.unwrap_or_else(|| {
+                    links.push(address.clone());
+                    links.len() - 1
+                });
+                out.push_str(&format!("[{}]", number + 1));
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -147,11 +213,11 @@ mod tests {
         - a second item that is longer than the
           width of the terminal
 
-        name       GiB   remark
-        ----------------------------------------
-        a            1   short
-        longer   1,024   a remark that has to
-                         wrap somewhere
+        name      GiB  remark
+        ---------------------------------------
+        a           1  short
+        longer  1,024  a remark that has to
+                       wrap somewhere
 
         card
         ├── model

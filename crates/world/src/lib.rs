@@ -64,6 +64,13 @@ pub fn user_overlay() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
+/// Columns of the terminal that standard output goes to, at most 140; 100 when it goes elsewhere.
+pub fn terminal_width() -> u16 {
+    const ELSEWHERE: u16 = 100;
+    const WIDEST: u16 = 140;
+    terminal_size::terminal_size().map_or(ELSEWHERE, |(width, _)| width.0.clamp(40, WIDEST))
+}
+
 /// Today in the local time zone.
 pub fn today() -> localrig_facts::Date {
     jiff::Zoned::now().date().into()

@@ -26,7 +26,7 @@ use crate::system::System;
 use crate::tier::Tier;
 
 /// Something wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Finding {
     /// Path of the file, or id of the entry.
     pub path: String,

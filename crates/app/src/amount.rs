@@ -1,0 +1,78 @@
+//! Numbers on the command line: tokens with a suffix, ranges of money.
+
+use std::num::IntErrorKind;
+
+/// Tokens: `131072`, `200k` (thousand), `128K` (1,024, as vLLM reads it), `1M`.
+pub(crate) fn tokens(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k')) => (&text[..at], 1_000),
+        Some((at, 'K')) => (&text[..at], 1_024),
+        Some((at, 'm')) => (&text[..at], 1_000_000),
+        Some((at, 'M')) => (&text[..at], 1_048_576),
+        _ => (text, 1),
+    };
+    let tokens = digits.replace(['_', '\'', ','], "").parse::<u64>();
+    match tokens.map(|tokens| tokens.checked_mul(unit)) {
+        Ok(Some(0)) => Err("must be at least 1 token".to_owned()),
+        Ok(Some(tokens)) => Ok(tokens),
+        Ok(None) => Err("is too large".to_owned()),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => Err("is too large".to_owned()),
+        Err(_) => {
+            Err("must be a positive number of tokens, for example `131072`, `200k` (200,000) \
+                       or `128K` (131,072)"
+                .to_owned())
+        }
+    }
+}
+
+/// Money from and to: `4000..15000`.
+pub(crate) fn range(text: &str) -> Result<[f64; 2], String> {
+    let wrong = || "must be two amounts, the smaller first, for example `4000..15000`".to_owned();
+    let (low, high) = text.split_once("..").ok_or_else(wrong)?;
+    let amount = |text: &str| text.replace(['_', '\'', ','], "").parse::<f64>().ok();
+    match (amount(low), amount(high)) {
+        (Some(low), Some(high)) if low > 0.0 && high >= low && high.is_finite() => Ok([low, high]),
+        _ => Err(wrong()),
+    }
+}
+
+/// A count of at least one.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("must be a whole number of at least 1".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}
+
+/// A speed above zero in tokens per second.
+pub(crate) fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed > 0.0 && speed.is_finite() => Ok(speed),
+        _ => Err("must be a number of tokens per second above 0".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_read_as_people_write_them() {
+        assert_eq!(tokens("131072"), Ok(131_072));
+        assert_eq!(tokens("131'072"), Ok(131_072));
+        assert_eq!(tokens("200k"), Ok(200_000));
+        assert_eq!(tokens("128K"), Ok(131_072));
+        assert_eq!(tokens("1M"), Ok(1_048_576));
+        for wrong in ["", "k", "-5", "0", "1.5", "99999999999999999999", "18446744073709551615M"] {
+            assert!(tokens(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ranges_run_upwards() {
+        assert_eq!(range("4000..15'000"), Ok([4000.0, 15000.0]));
+        for wrong in ["4000", "5..4", "-1..4", "a..b", "1..inf"] {
+            assert!(range(wrong).is_err(), "{wrong}");
+        }
+    }
+}

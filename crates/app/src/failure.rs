@@ -1,0 +1,209 @@
+//! Why a command gave no answer: a message, what to do next, and the exit code.
+//!
+//! Every error of the libraries is mapped here and nowhere else.
+
+use std::fmt;
+
+use localrig_estimate::answer::EstimateError;
+use localrig_estimate::architecture::LayoutError;
+use localrig_estimate::recipe::RecipeError;
+use localrig_estimate::setup::SetupError;
+use localrig_facts::CatalogError;
+use localrig_facts::document::DocumentError;
+use localrig_facts::machine::MachineError;
+use localrig_facts::resolve::ResolveError;
+use localrig_plan::option::OptionError;
+use localrig_plan::requirement::RequirementError;
+use localrig_world::WorldError;
+
+/// A bug in localrig.
+pub(crate) const BUG: u8 = 1;
+/// An unknown name, a value that makes no sense, a broken file.
+pub(crate) const INPUT: u8 = 3;
+/// A fact that the answer needs is in no catalog file.
+pub(crate) const MISSING_FACT: u8 = 4;
+/// Nothing fits.
+pub(crate) const NOTHING_FITS: u8 = 5;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// Exit code.
+    pub(crate) code: u8,
+    message: String,
+    details: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with its exit code.
+    pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Something that should not happen.
+    pub(crate) fn bug(error: impl fmt::Display) -> Self {
+        Self::new(BUG, format!("this is a bug in localrig: {error}"))
+    }
+
+    /// Lines that say more.
+    pub(crate) fn details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// What to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bold = anstyle::Style::new().bold();
+        let red = bold.fg_color(Some(anstyle::AnsiColor::Red.into()));
+        writeln!(f, "{red}error{red:#}: {}", self.message)?;
+        for detail in &self.details {
+            writeln!(f, "  {detail}")?;
+        }
+        for hint in &self.hints {
+            writeln!(f, "{bold}hint{bold:#}: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<WorldError> for Failure {
+    fn from(error: WorldError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        let failure = Self::new(INPUT, error.to_string());
+        failure.details(cause.into_iter().collect())
+    }
+}
+
+impl From<DocumentError> for Failure {
+    fn from(error: DocumentError) -> Self {
+        let failure = Self::new(INPUT, error.to_string());
+        match error.nearest {
+            Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
+            None => failure,
+        }
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Self {
+        let failure = Self::new(INPUT, error.to_string());
+        match error {
+            ResolveError::Ambiguous { candidates, .. } => {
+                failure.details(candidates).hint("use one of these ids, or more words of the name")
+            }
+            ResolveError::Unknown { close, what, .. } if close.is_empty() => failure
+                .hint(format!("`localrig catalog list` shows what there is; is it a {what}?")),
+            ResolveError::Unknown { close, .. } => failure.hint(format!(
+                "did you mean {}?",
+                close.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" or ")
+            )),
+            _ => failure,
+        }
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Document(error) => error.into(),
+            CatalogError::Resolve(error) => error.into(),
+            other => Self::new(INPUT, other.to_string())
+                .hint("`localrig catalog list` shows what there is"),
+        }
+    }
+}
+
+impl From<MachineError> for Failure {
+    fn from(error: MachineError) -> Self {
+        let message = error.to_string();
+        match error {
+            MachineError::Catalog(error) => error.into(),
+            MachineError::WhichMemory { choices, .. }
+            | MachineError::NoSuchMemory { choices, .. } => {
+                Self::new(INPUT, message).details(choices).hint("write one of these")
+            }
+            MachineError::NoMemory { .. } => Self::missing(message),
+            _ => Self::new(INPUT, message),
+        }
+    }
+}
+
+impl Failure {
+    /// A fact that is in no catalog file.
+    pub(crate) fn missing(message: String) -> Self {
+        Self::new(MISSING_FACT, message)
+            .hint("add it with its source to a file in an overlay: `--catalog DIR`")
+    }
+}
+
+impl From<LayoutError> for Failure {
+    fn from(error: LayoutError) -> Self {
+        match error {
+            LayoutError::Catalog(error) => error.into(),
+            other => Self::missing(other.to_string()),
+        }
+    }
+}
+
+impl From<RecipeError> for Failure {
+    fn from(error: RecipeError) -> Self {
+        match error {
+            RecipeError::Catalog(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<EstimateError> for Failure {
+    fn from(error: EstimateError) -> Self {
+        let message = error.to_string();
+        match error {
+            EstimateError::Catalog(error) | EstimateError::Setup(SetupError::Catalog(error)) => {
+                error.into()
+            }
+            EstimateError::Layout(error) => error.into(),
+            EstimateError::Recipe(error) => error.into(),
+            EstimateError::Memory(_) => Self::missing(message),
+            EstimateError::ContextTooLong { limit, .. } => {
+                Self::new(INPUT, message).hint(format!("use `--context {limit}` or less"))
+            }
+            EstimateError::Setup(SetupError::NotRead { .. }) => Self::new(INPUT, message)
+                .hint("choose another `--quant` or `--engine`; `localrig catalog list format` lists formats"),
+            EstimateError::Setup(SetupError::NoStack { .. }) => {
+                Self::new(INPUT, message).hint("choose another `--engine`")
+            }
+            _ => Self::new(INPUT, message),
+        }
+    }
+}
+
+impl From<RequirementError> for Failure {
+    fn from(error: RequirementError) -> Self {
+        match error {
+            RequirementError::Document(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<OptionError> for Failure {
+    fn from(error: OptionError) -> Self {
+        let message = error.to_string();
+        match error {
+            OptionError::Catalog(error) => error.into(),
+            OptionError::Layout(error) => error.into(),
+            OptionError::ContextTooLong { limit, .. } => {
+                Self::new(INPUT, message).hint(format!("use {limit} tokens of context or less"))
+            }
+            _ => Self::new(INPUT, message),
+        }
+    }
+}
