@@ -459,12 +459,12 @@ fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
 
 impl Plan<'_> {
     /// Rejected machines by kind of reason, in a fixed order.
-    pub fn rejected_by_reason(&self) -> BTreeMap<&'static str, Vec<&Rejected<'_>>> {
-        let mut groups: BTreeMap<&'static str, Vec<&Rejected<'_>>> = BTreeMap::new();
+    pub fn rejected_by_reason(&self) -> Vec<(&'static str, Vec<&Rejected<'_>>)> {
+        let mut groups: BTreeMap<(u8, &'static str), Vec<&Rejected<'_>>> = BTreeMap::new();
         for one in &self.rejected {
-            groups.entry(one.reason.kind()).or_default().push(one);
+            groups.entry((one.reason.order(), one.reason.kind())).or_default().push(one);
         }
-        groups
+        groups.into_iter().map(|((_, kind), all)| (kind, all)).collect()
     }
 }
 
@@ -504,6 +504,20 @@ impl Reason {
             Self::MemoryMinimum { has, minimum } => minimum.get() / has.get().max(1.0),
             Self::TooSlow { speed, minimum, .. } => minimum / speed.max(1e-9),
             _ => 0.0,
+        }
+    }
+
+    /// Kinds that money or patience can change come first.
+    pub(crate) const fn order(&self) -> u8 {
+        match self {
+            Self::OverBudget { .. } => 0,
+            Self::TooSlow { .. } => 1,
+            Self::TooSmall { .. } => 2,
+            Self::MemoryMinimum { .. } => 3,
+            Self::TooLoud { .. } => 4,
+            Self::Incompatible { .. } => 5,
+            Self::NoOption { .. } => 6,
+            Self::Platform { .. } => 7,
         }
     }
 

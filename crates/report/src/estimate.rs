@@ -29,7 +29,8 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
     page.list(summary(answer));
     page.heading(2, "Memory");
     page.table(memory(&answer.memory));
-    if let Some(speed) = &answer.speed {
+    let fits = answer.memory.verdict != Verdict::No;
+    if let Some(speed) = answer.speed.as_ref().filter(|_| fits) {
         page.heading(2, "Speed");
         decode(&mut page, speed, asked.streams);
         page.paragraph(format!("Based on {}.", speed.grounds));
@@ -41,8 +42,10 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
     if explain {
         page.heading(2, "How the memory is computed");
         page.table(terms(&answer.memory.terms));
-        page.heading(2, "How the speed is computed");
-        page.table(terms(&answer.speed_terms));
+        if fits {
+            page.heading(2, "How the speed is computed");
+            page.table(terms(&answer.speed_terms));
+        }
     }
     page
 }
@@ -71,7 +74,9 @@ fn summary(answer: &Answer) -> Vec<Text> {
         ),
         None => "No context fits".to_owned(),
     }));
-    if let Some(speed) = &answer.speed
+    if memory.verdict == Verdict::No {
+        said.push("No speed: it cannot be loaded like this".into());
+    } else if let Some(speed) = &answer.speed
         && let (Some(empty), Some(full)) = (speed.decode.first(), speed.decode.last())
     {
         said.push(

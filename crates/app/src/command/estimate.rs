@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use localrig_estimate::answer::{Question, estimate};
 use localrig_estimate::context::{KV_TYPES, KvType};
-use localrig_estimate::memory::Ask;
+use localrig_estimate::memory::{Ask, Verdict};
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
 use localrig_facts::machine::parse_machine;
@@ -12,7 +12,7 @@ use localrig_facts::model::Model;
 use localrig_plan::option::usual_format;
 use localrig_report::estimate::{csv, page};
 
-use crate::failure::{Failure, INPUT};
+use crate::failure::{Failure, INPUT, NOTHING_FITS};
 use crate::output::Output;
 use crate::{amount, command};
 
@@ -92,6 +92,15 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         |answer| page(answer, args.explain),
         |answer| csv(answer).map_err(Failure::bug),
     )?;
+    if answer.memory.verdict == Verdict::No {
+        let needed = answer.memory.total_bytes.value.to_gib();
+        let usable = answer.memory.usable_bytes.to_gib();
+        return Err(Failure::new(
+            NOTHING_FITS,
+            format!("it does not fit: {needed:.1} GiB needed, {usable:.1} GiB usable"),
+        )
+        .hint("a smaller `--quant` or `--context` may fit; `localrig need` finds a machine"));
+    }
     // Memory is known and printed; that speed is not must not pass unnoticed.
     missing.map_or(Ok(()), |missing| Err(Failure::missing(format!("no speed: {missing}"))))
 }

@@ -70,8 +70,7 @@ fn facts(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
         let findings: Vec<String> = lint::lint(&catalog)
             .into_iter()
             .filter(|finding| {
-                let file = catalog.file(&finding.path);
-                own(&finding.path) || file.is_some_and(|file| own(&file.path))
+                own(&finding.path) || finding.file(&catalog).is_some_and(|file| own(&file.path))
             })
             .map(|finding| finding.to_string())
             .collect();

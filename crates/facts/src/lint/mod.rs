@@ -11,7 +11,7 @@ mod reference;
 mod source;
 
 use crate::calibration::Class;
-use crate::catalog::{Catalog, ENTRY_FOLDERS, Entry, for_each_entry};
+use crate::catalog::{Catalog, ENTRY_FOLDERS, Entry, File, for_each_entry};
 use crate::document::from_toml;
 use crate::engine::Engine;
 use crate::format::{Format, TensorType};
@@ -34,6 +34,13 @@ pub struct Finding {
     pub place: String,
     /// What is wrong and what to do.
     pub message: String,
+}
+
+impl Finding {
+    /// The file it is about.
+    pub fn file<'c>(&self, catalog: &'c Catalog) -> Option<&'c File> {
+        catalog.file(&self.path).or_else(|| catalog.file(&format!("{}.toml", self.path)))
+    }
 }
 
 impl std::fmt::Display for Finding {
@@ -135,7 +142,7 @@ fn shape<T: Entry>((catalog, findings): (&Catalog, &mut Findings)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::File;
+
     use std::borrow::Cow;
 
     fn findings(files: &[(&str, &str)]) -> String {

@@ -1,0 +1,188 @@
+//! The program as a user meets it: exit code, standard output and standard error together.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "writes overlays and requirements to try them")]
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// Runs the program and shows everything it says.
+fn localrig(folder: &TempDir, args: &[&str]) -> String {
+    let output = Command::cargo_bin("localrig")
+        .unwrap()
+        .args(args)
+        .current_dir(folder.path())
+        .env_clear()
+        .env("HOME", folder.path())
+        .env("XDG_DATA_HOME", folder.path().join("data"))
+        .env("TZ", "Europe/Zurich")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    format!(
+        "exit code: {}\n----- stdout -----\n{}----- stderr -----\n{}",
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+fn run(args: &[&str]) -> String {
+    localrig(&tempfile::tempdir().unwrap(), args)
+}
+
+macro_rules! shows {
+    ($name:ident, $args:expr) => {
+        #[test]
+        fn $name() {
+            insta::assert_snapshot!(run(&$args));
+        }
+    };
+}
+
+// Answers.
+shows!(
+    estimate,
+    ["estimate", "gpt-oss-120b", "--on", "RTX PRO 6000 Workstation", "--context", "131072"]
+);
+shows!(
+    estimate_explained,
+    ["estimate", "qwen3-8b", "--on", "RTX 3090", "--quant", "q4_k_m", "--explain"]
+);
+shows!(
+    estimate_that_does_not_fit,
+    ["estimate", "qwen3-32b", "--on", "RTX 5080", "--quant", "q8_0"]
+);
+shows!(fit_of_a_tier, ["fit", "--tier", "24gb", "--as-of", "2026-11-21"]);
+shows!(need, ["need", "qwen3-32b", "--speed", "20", "--as-of", "2026-11-21"]);
+shows!(plan_of_february, ["plan", "--as-of", "2026-02-17"]);
+shows!(catalog_kinds, ["catalog", "list"]);
+shows!(catalog_search, ["catalog", "list", "gpu", "--search", "pro 6000"]);
+shows!(catalog_entry, ["catalog", "show", "RTX 5090"]);
+shows!(catalog_check, ["catalog", "check"]);
+
+// Questions that cannot be answered.
+shows!(unknown_model, ["estimate", "gpt-oss-12b", "--on", "RTX 5090"]);
+shows!(ambiguous_gpu, ["estimate", "gpt-oss-120b", "--on", "RTX PRO 6000"]);
+shows!(open_memory_size, ["estimate", "qwen3-8b", "--on", "M4 Max"]);
+shows!(negative_context, ["estimate", "qwen3-8b", "--on", "RTX 5090", "--context", "-5"]);
+shows!(context_beyond_the_limit, ["estimate", "qwen3-8b", "--on", "RTX 5090", "--context", "1M"]);
+shows!(
+    engine_that_does_not_run_there,
+    ["estimate", "qwen3-8b", "--on", "RTX 5090", "--engine", "mlx-lm", "--quant", "mlx-4bit"]
+);
+shows!(fit_with_nothing, ["fit", "RTX 3090", "--context", "32k", "--speed", "5000"]);
+shows!(plan_with_too_little_money, ["plan", "--budget", "100..200", "--as-of", "2026-11-21"]);
+shows!(unknown_kind, ["catalog", "list", "gpus"]);
+shows!(unknown_requirement, ["plan", "--require", "office"]);
+shows!(missing_file, ["plan", "--require", "./office.toml"]);
+shows!(wrong_budget, ["plan", "--budget", "9000..4000"]);
+shows!(unknown_maker, ["plan", "--only", "nvidea"]);
+shows!(no_command, []);
+
+#[test]
+fn json_holds_the_whole_estimate() {
+    let args = [
+        "estimate",
+        "gpt-oss-120b",
+        "--on",
+        "RTX PRO 6000 Workstation",
+        "--context",
+        "131072",
+        "--format",
+        "json",
+    ];
+    let shown = run(&args);
+    let text = shown.split("-----").nth(2).unwrap();
+    let json: serde_json::Value = serde_json::from_str(text).unwrap();
+    let gib = |key: &str| json["memory"][key].as_f64().unwrap() / 1_073_741_824.0;
+    // llama.cpp b6099 reports 59.02 GiB for this file, and 4.53 GiB of KV cache.
+    assert!((gib("weights_bytes") / 59.0 - 1.0).abs() < 0.005, "{}", gib("weights_bytes"));
+    assert!((gib("kv_cache_bytes") / 4.53 - 1.0).abs() < 0.01, "{}", gib("kv_cache_bytes"));
+}
+
+#[test]
+fn every_format_of_the_plan_tells_the_same_machines() {
+    let shown = |format: &str| run(&["plan", "--as-of", "2026-11-21", "--format", format]);
+    let json: serde_json::Value =
+        serde_json::from_str(shown("json").split("-----").nth(2).unwrap()).unwrap();
+    let names: Vec<&str> = json["ranked"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert!(names.len() > 10);
+    let (csv, markdown) = (shown("csv"), shown("markdown"));
+    for name in &names {
+        assert!(csv.contains(name), "{name} is not in the CSV");
+    }
+    for name in &names[..10] {
+        assert!(markdown.contains(name), "{name} is not in the Markdown");
+    }
+}
+
+#[test]
+fn a_misspelt_key_of_a_requirement_is_shown_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = localrig_world::requirement("home-office").unwrap();
+    let text = text.replacen("context_tokens", "contxt_tokens", 1);
+    std::fs::write(folder.path().join("mine.toml"), text).unwrap();
+    insta::assert_snapshot!(localrig(&folder, &["plan", "--require", "mine.toml"]));
+}
+
+#[test]
+fn a_requirement_that_contradicts_itself_names_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = localrig_world::requirement("home-office").unwrap();
+    let text = text.replacen("range = [4000, 15000]", "range = [15000, 4000]", 1);
+    std::fs::write(folder.path().join("mine.toml"), text).unwrap();
+    insta::assert_snapshot!(localrig(&folder, &["plan", "--require", "mine.toml"]));
+}
+
+#[test]
+fn an_overlay_that_breaks_a_rule_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cards = folder.path().join("mine/gpu/nvidia");
+    std::fs::create_dir_all(&cards).unwrap();
+    let embedded = localrig_world::catalog(&[]).unwrap();
+    let text = &embedded.file("gpu/nvidia/rtx-5090.toml").unwrap().text;
+    let text = text.replacen("tdp_w = 575", "tdp_w = 57500", 1);
+    std::fs::write(cards.join("rtx-5090.toml"), text).unwrap();
+    insta::assert_snapshot!(localrig(
+        &folder,
+        &["catalog", "show", "RTX 5090", "--catalog", "mine"]
+    ));
+}
+
+#[test]
+fn an_overlay_adds_a_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let cards = folder.path().join("data/localrig/catalog/gpu/nvidia");
+    std::fs::create_dir_all(&cards).unwrap();
+    let embedded = localrig_world::catalog(&[]).unwrap();
+    let text = &embedded.file("gpu/nvidia/rtx-5090.toml").unwrap().text;
+    let text = text
+        .replacen("GeForce RTX 5090", "GeForce RTX 5091", 1)
+        .lines()
+        .filter(|line| !line.starts_with("aliases"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    std::fs::write(cards.join("rtx-5091.toml"), text).unwrap();
+    let shown = localrig(&folder, &["catalog", "list", "gpu", "--search", "5091"]);
+    assert!(shown.contains("gpu/nvidia/rtx-5091"), "{shown}");
+}
+
+#[test]
+fn colour_goes_only_where_it_is_wanted() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |force: bool| {
+        let mut command = Command::cargo_bin("localrig").unwrap();
+        command.args(["catalog", "list"]).env_clear().env("HOME", folder.path());
+        if force {
+            command.env("CLICOLOR_FORCE", "1");
+        }
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert!(!run(false).contains('\u{1b}'));
+    assert!(run(true).contains('\u{1b}'));
+}

@@ -1,0 +1,168 @@
+//! The planner on the embedded catalog: what must hold whatever the facts are, and the five
+//! configurations of the February 2026 decision summary.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::OnceLock;
+
+use localrig_facts::gpu::{Gpu, Status};
+use localrig_facts::region::Region;
+use localrig_facts::{Catalog, PartialDate};
+use localrig_plan::answer::PlanAnswer;
+use localrig_plan::plan::Planner;
+use localrig_plan::price::Market;
+use localrig_plan::requirement::Requirement;
+use proptest::prelude::*;
+
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| localrig_world::catalog(&[]).unwrap())
+}
+
+fn requirement(name: &str) -> Requirement {
+    Requirement::parse(name, localrig_world::requirement(name).unwrap()).unwrap()
+}
+
+fn market(date: &str) -> Market<'static> {
+    let (_, region) = catalog().get_in::<Region>("ch").unwrap();
+    Market { catalog: catalog(), region_id: "ch", region, date: date.parse().unwrap() }
+}
+
+fn answer(requirement: &Requirement, date: &str) -> PlanAnswer {
+    let planner = Planner::new(market(date), requirement).unwrap();
+    PlanAnswer::new(catalog(), &planner.plan())
+}
+
+#[test]
+fn every_shipped_requirement_has_an_answer_today() {
+    for name in localrig_world::requirements() {
+        let answer = answer(&requirement(name), "2026-11-21");
+        assert!(!answer.ranked.is_empty(), "{name}");
+        for machine in &answer.ranked {
+            for part in &machine.parts {
+                let price = part.price.as_ref().unwrap();
+                assert!(price.amount.minor > 0 && !price.shop.is_empty(), "{name}: {}", part.name);
+                assert!(price.age_days >= 0, "{name}: {} is from the future", part.name);
+                assert!(!price.source.is_empty(), "{name}: {}", part.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_configurations_of_february_2026_cost_what_they_cost_then() {
+    let home = requirement("home-office");
+    let planner = Planner::new(market("2026-02-17"), &home).unwrap();
+    // The totals of that summary whose prices had a source.
+    let documented = [
+        ("RTX PRO 6000 Blackwell Workstation Edition PC", 9_500.0),
+        ("RTX PRO 6000 Blackwell Workstation Edition + GeForce RTX 5090 PC", 11_450.0),
+        ("2x ASUS Ascent GX10 (GB10) 128 GB (1tb)", 4_954.0),
+        ("Apple Mac Studio (M3 Ultra, 2025) 256 GB", 6_100.0),
+    ];
+    let mut differences = Vec::new();
+    for (name, then) in documented {
+        let near = planner
+            .candidates()
+            .iter()
+            .filter(|one| one.machine.name.starts_with(name))
+            .filter_map(|one| Some((one.cost?.amount(), &one.machine.name)))
+            .min_by(|a, b| (a.0 - then).abs().total_cmp(&(b.0 - then).abs()));
+        let (cost, _) = near.unwrap_or_else(|| panic!("{name} is not considered"));
+        differences.push(format!("{name}: {:+.1} %", (cost / then - 1.0) * 100.0));
+        assert!((cost / then - 1.0).abs() < 0.10, "{differences:?}");
+    }
+    // Two RTX 5090: the total of CHF 7,665 stands on a TRX50 board with unbuffered memory, which
+    // does not start; the buildable machine has both cards on an AM5 board.
+    let pair: Vec<&str> = planner
+        .candidates()
+        .iter()
+        .filter(|one| one.cost.is_some() && one.machine.name.starts_with("2x GeForce RTX 5090 PC"))
+        .map(|one| one.machine.name.as_str())
+        .collect();
+    assert_eq!(pair, ["2x GeForce RTX 5090 PC (AM5, x16+x4)"]);
+}
+
+#[test]
+fn nothing_unreleased_is_ranked() {
+    for date in ["2026-02-17", "2026-11-21"] {
+        let home = requirement("home-office");
+        let planner = Planner::new(market(date), &home).unwrap();
+        let day = date.parse().unwrap();
+        let plan = planner.plan();
+        for ranked in &plan.ranked {
+            for device in &ranked.candidate.machine.devices {
+                let gpu = catalog().get::<Gpu>(device.id.as_str()).unwrap();
+                // Of some only the year is known: that a price was seen shows they are sold.
+                let released = gpu.released.map(PartialDate::earliest);
+                assert!(
+                    released.is_none_or(|released| released <= day)
+                        && !gpu.status.contains(&Status::Announced),
+                    "{}: {} was released {released:?}",
+                    ranked.candidate.machine.name,
+                    device.id
+                );
+            }
+            for role in &ranked.assignment.served {
+                let released = role.option.model.released.map(PartialDate::latest);
+                assert!(released.is_none_or(|released| released <= day));
+            }
+        }
+    }
+}
+
+#[test]
+fn hard_limits_hold_for_everything_ranked() {
+    let mut home = requirement("home-office");
+    home.noise.hard = true;
+    home.platform.accepted = vec!["nvidia".to_owned()];
+    let answer = answer(&home, "2026-11-21");
+    assert!(!answer.ranked.is_empty());
+    for machine in &answer.ranked {
+        assert!(machine.cost.amount() <= home.budget.range[1], "{}", machine.name);
+        assert!(machine.noise.is_none_or(|noise| noise <= home.noise.limit), "{}", machine.name);
+        for role in home.roles.iter().zip(&machine.roles) {
+            let least = role.0.speed_minimum_tok_per_s.unwrap();
+            assert!(role.1.per_stream_tok_per_s.value >= least, "{}", machine.name);
+        }
+    }
+}
+
+#[test]
+fn the_front_is_what_nothing_beats() {
+    let answer = answer(&requirement("home-office"), "2026-11-21");
+    let of = |one: &localrig_plan::answer::RankedMachine| {
+        let main = &one.roles[0];
+        let quality = main.quality_index.map_or(0.0, |index| index.value) - main.format_loss_points;
+        [-one.cost.amount(), main.per_stream_tok_per_s.value.get(), quality, one.memory_bytes.get()]
+    };
+    for one in answer.ranked.iter().filter(|one| one.on_pareto_front) {
+        for other in &answer.ranked {
+            let (own, theirs) = (of(one), of(other));
+            let beats = theirs.iter().zip(own).all(|(theirs, own)| *theirs >= own)
+                && theirs.iter().zip(own).any(|(theirs, own)| *theirs > own);
+            assert!(!beats, "{} beats {}", other.name, one.name);
+        }
+    }
+}
+
+#[test]
+fn the_same_question_has_the_same_answer() {
+    let home = requirement("home-office");
+    let text = || serde_json::to_string(&answer(&home, "2026-11-21")).unwrap();
+    assert_eq!(text(), text());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+
+    #[test]
+    fn more_money_never_makes_the_best_machine_worse(low in 5_000.0..9_000.0_f64, more in 0.0..9_000.0_f64) {
+        let best = |most: f64| {
+            let mut home = requirement("home-office");
+            home.budget.range = [4_000.0, most];
+            home.budget.sweet_spot = [4_000.0, 5_000.0];
+            answer(&home, "2026-11-21").ranked.first().map_or(0.0, |one| one.score)
+        };
+        prop_assert!(best(low + more) >= best(low));
+    }
+}
