@@ -1,10 +1,6 @@
 //! What the repository promises about itself: sound facts, current schemas, pure crates.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "reads the repository and runs cargo"
-)]
+#![expect(clippy::disallowed_methods, reason = "reads the repository and runs cargo")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
