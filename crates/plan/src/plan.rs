@@ -47,8 +47,8 @@ pub struct Ranked<'a> {
     pub score: f64,
     /// The terms they come from.
     pub terms: Vec<ScoreTerm>,
-    /// Whether no other ranked machine is at least as good in price, main speed, main quality and
-    /// memory.
+    /// Whether no ranked machine with other accelerators is at least as good in price, main speed,
+    /// main quality and memory.
     pub on_front: bool,
 }
 
@@ -290,12 +290,19 @@ fn mark_front(ranked: &mut [Ranked<'_>]) {
             ]
         })
         .collect();
-    for (index, one) in ranked.iter_mut().enumerate() {
-        let own = values[index];
-        one.on_front = !values.iter().any(|other| {
-            other.iter().zip(own).all(|(theirs, ours)| *theirs >= ours)
-                && other.iter().zip(own).any(|(theirs, ours)| *theirs > ours)
-        });
+    // A dearer box with the same accelerators is the same choice, not a worse one.
+    let beaten: Vec<bool> = (0..ranked.len())
+        .map(|index| {
+            let own = values[index];
+            ranked.iter().zip(&values).any(|(other, theirs)| {
+                theirs.iter().zip(own).all(|(theirs, ours)| *theirs >= ours)
+                    && theirs.iter().zip(own).any(|(theirs, ours)| *theirs > ours)
+                    && !other.candidate.has_same_accelerators(ranked[index].candidate)
+            })
+        })
+        .collect();
+    for (one, beaten) in ranked.iter_mut().zip(beaten) {
+        one.on_front = !beaten;
     }
 }
 

@@ -102,7 +102,10 @@ fn memory(memory: &Memory) -> Table {
             "exact".into(),
         ]);
     };
-    exact("weights on the accelerator", memory.device_weights_bytes);
+    exact("weights", memory.weights_bytes);
+    if memory.weights_bytes != memory.device_weights_bytes {
+        exact("of these on the accelerator", memory.device_weights_bytes);
+    }
     exact("KV cache", memory.kv_cache_bytes);
     if memory.recurrent_state_bytes.get() > 0.0 {
         exact("recurrent state", memory.recurrent_state_bytes);

@@ -129,11 +129,14 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
                 .plain(format!(
                     " on {}, {} tok/s per stream at half the context, {} of {} GiB.",
                     best.engine,
-                    speeds(best),
+                    slowest(best),
                     gib(best.total_bytes.value),
                     gib(best.usable_bytes)
                 )),
         );
+    }
+    if answer.machines.len() > 1 {
+        page.paragraph("A model is listed when it runs on all of them; speeds are of the slowest.");
     }
     list(&mut page, "Best at the task first", &answer.scored, rows);
     list(&mut page, "Without scores for the task, largest first", &answer.unscored, rows);
@@ -179,7 +182,7 @@ fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: usize) {
             index.into(),
             gib(one.total_bytes.value).into(),
             one.largest_context_tokens.map_or_else(|| "-".to_owned(), count).into(),
-            speeds(one).into(),
+            slowest(one).into(),
         ]);
     }
     page.table(table);
@@ -189,8 +192,11 @@ fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: usize) {
     }
 }
 
-fn speeds(model: &RunningModel) -> String {
-    model.per_stream_tok_per_s.iter().map(speed).collect::<Vec<_>>().join(" / ")
+/// The speed on the slowest of the machines asked about.
+fn slowest(model: &RunningModel) -> String {
+    let speeds = model.per_stream_tok_per_s.iter();
+    let slowest = speeds.min_by(|a, b| a.value.get().total_cmp(&b.value.get()));
+    slowest.map_or_else(|| "-".to_owned(), speed)
 }
 
 /// One model for CSV.

@@ -61,9 +61,8 @@ fn summary(page: &mut Page, answer: &PlanAnswer) {
             .plain("Buy: ")
             .strong(format!("{}, {}", best.name, money(best.cost)))
             .plain(format!(
-                " ({} to {} by the spread of the prices). Prices as of {}, {}.",
-                money(best.cost_range[0]),
-                money(best.cost_range[1]),
+                "{}. Prices as of {}, {}.",
+                spread(best),
                 answer.as_of,
                 ages(PriceAges::of(best.parts.iter()))
             )),
@@ -94,6 +93,15 @@ fn summary(page: &mut Page, answer: &PlanAnswer) {
             })
             .collect(),
     );
+}
+
+/// ` (CHF 8,187 to CHF 10,488 by the spread of the prices)`, or nothing where sources agree.
+fn spread(machine: &RankedMachine) -> String {
+    let [low, high] = machine.cost_range;
+    if low == high {
+        return String::new();
+    }
+    format!(" ({} to {} by the spread of the prices)", money(low), money(high))
 }
 
 fn role_sentence(role: &ServedRole) -> Text {
@@ -134,13 +142,13 @@ pub(crate) fn ages(ages: PriceAges) -> String {
     add(ages.regional, "fresh");
     add(ages.stale, "stale");
     add(ages.derived, "converted from abroad");
-    format!(
-        "{total} {}: {}; {} to {} days old",
-        if total == 1 { "price" } else { "prices" },
-        parts.join(", "),
-        ages.newest_days,
-        ages.oldest_days
-    )
+    let age = if ages.newest_days == ages.oldest_days {
+        format!("{} days", ages.oldest_days)
+    } else {
+        format!("{} to {} days", ages.newest_days, ages.oldest_days)
+    };
+    let prices = if total == 1 { "price" } else { "prices" };
+    format!("{total} {prices}: {}; {age} old", parts.join(", "))
 }
 
 pub(crate) fn sentence_case(text: &str) -> String {
@@ -270,15 +278,7 @@ fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, 
 fn metrics(machine: &RankedMachine) -> Table {
     let mut table = Table::new(&["metric", "value"]);
     let mut add = |metric: &str, value: String| table.row([metric.into(), value.into()]);
-    add(
-        "price",
-        format!(
-            "{} ({} to {})",
-            money(machine.cost),
-            money(machine.cost_range[0]),
-            money(machine.cost_range[1])
-        ),
-    );
+    add("price", format!("{}{}", money(machine.cost), spread(machine)));
     add("accelerator memory", format!("{:.0} GiB", machine.memory_bytes.to_gib()));
     for role in &machine.roles {
         let size = role.active_parameters.filter(|active| *active < role.parameters).map_or_else(
