@@ -24,7 +24,7 @@ fn output(line: &str) -> String {
         .output()
         .unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    text.lines().take(lines).map(|line| format!("{}\n", line.trim_end())).collect()
+    text.lines().take(lines).flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 /// Words of a shell line with double quotes.
