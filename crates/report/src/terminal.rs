@@ -126,7 +126,7 @@ fn table(table: &Table, width: u16) -> String {
 /// Columns between two columns.
 const GAP: usize = 2;
 /// Words longer than this may be broken.
-const LONG_WORD: usize = 20;
+const LONG_WORD: usize = 26;
 
 /// Width of each column without the gap: as wide as its content where that fits, else the widest
 /// columns give way first, down to their longest word.
