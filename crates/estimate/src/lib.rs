@@ -12,6 +12,7 @@ pub mod context;
 pub mod decode;
 pub mod graph;
 pub mod memory;
+pub mod placement;
 pub mod prefill;
 pub mod rate;
 pub mod recipe;
