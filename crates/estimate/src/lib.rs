@@ -7,6 +7,7 @@
 //! | how much memory does a context take? | [`context`] |
 //! | what lies on the host and on each device? | [`placement`], [`graph`] |
 //! | how many layers, how much context, how many streams fit? | [`fit`] |
+//! | what model is in this file? | [`from_file`] |
 //! | how good is that? | [`memory_accuracy`] |
 
 pub mod answer;
@@ -14,6 +15,7 @@ pub mod architecture;
 pub mod context;
 pub mod decode;
 pub mod fit;
+pub mod from_file;
 pub mod graph;
 pub mod memory;
 pub mod memory_accuracy;

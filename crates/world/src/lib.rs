@@ -1,9 +1,14 @@
 //! All input and output: the embedded catalog, overlays on disk, today's date.
 //!
 //! This is the only library crate that may touch files, the environment and the clock.
-#![expect(clippy::disallowed_methods, reason = "the one crate whose purpose is input and output")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the one crate whose purpose is input and output"
+)]
 
 mod embedded;
+pub mod model_file;
 mod overlay;
 
 use std::path::PathBuf;
@@ -25,6 +30,20 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file could not be written.
+    #[error("could not write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is there already.
+    #[error("{path} exists already")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file is not text.
     #[error("{path} is not UTF-8 text")]
     NotText {
@@ -44,6 +63,48 @@ pub fn catalog(overlays: &[PathBuf]) -> Result<Catalog, WorldError> {
         overlay::files(folder, &mut files)?;
     }
     Ok(Catalog::from_files(files))
+}
+
+/// As [`catalog`], with entries that are on no disk on top: path below `catalog/` and text.
+///
+/// # Errors
+/// As [`catalog`].
+pub fn catalog_with(
+    overlays: &[PathBuf],
+    entries: Vec<(String, String)>,
+) -> Result<Catalog, WorldError> {
+    let mut files: Vec<(String, File)> = embedded::catalog_files().collect();
+    for folder in overlays {
+        overlay::files(folder, &mut files)?;
+    }
+    files.extend(entries.into_iter().map(|(path, text)| {
+        let file = File { text: text.into(), path: path.clone() };
+        (path, file)
+    }));
+    Ok(Catalog::from_files(files))
+}
+
+/// Writes catalog entries into a folder of the user's, made where it is missing. Returns the paths.
+///
+/// # Errors
+/// When a file exists and must not be replaced, or cannot be written.
+pub fn save_entries(
+    folder: &std::path::Path,
+    entries: &[(String, String)],
+    replace: bool,
+) -> Result<Vec<PathBuf>, WorldError> {
+    let paths: Vec<PathBuf> = entries.iter().map(|(path, _)| folder.join(path)).collect();
+    if let Some(path) = paths.iter().find(|path| !replace && path.exists()) {
+        return Err(WorldError::Exists { path: path.clone() });
+    }
+    for (path, (_, text)) in paths.iter().zip(entries) {
+        let error = |source| WorldError::Write { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(error)?;
+        }
+        std::fs::write(path, text).map_err(error)?;
+    }
+    Ok(paths)
 }
 
 /// Only the files of one folder, for checking a catalog that is being edited.

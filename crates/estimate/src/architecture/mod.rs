@@ -17,6 +17,7 @@ use localrig_facts::{Catalog, CatalogError, Id};
 use expression::ExpressionError;
 use line::LineError;
 use pattern::PatternError;
+pub(crate) use reader::GENERAL_DIMS;
 use reader::Reader;
 pub use tensor::{Place, Role, Tensor};
 

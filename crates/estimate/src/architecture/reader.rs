@@ -341,7 +341,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Dimensions that mean something to every family.
-const GENERAL_DIMS: [&str; 11] = [
+pub(crate) const GENERAL_DIMS: [&str; 11] = [
     "layers",
     "hidden",
     "vocab",
