@@ -6,6 +6,8 @@ use std::fmt;
 
 use localrig_estimate::answer::EstimateError;
 use localrig_estimate::architecture::LayoutError;
+use localrig_estimate::from_file::FromFileError;
+use localrig_estimate::memory_accuracy::RowsError;
 use localrig_estimate::recipe::RecipeError;
 use localrig_estimate::setup::SetupError;
 use localrig_facts::CatalogError;
@@ -15,6 +17,7 @@ use localrig_facts::resolve::ResolveError;
 use localrig_plan::option::OptionError;
 use localrig_plan::requirement::RequirementError;
 use localrig_world::WorldError;
+use localrig_world::model_file::ModelFileError;
 
 /// A bug in localrig.
 pub(crate) const BUG: u8 = 1;
@@ -22,6 +25,8 @@ pub(crate) const BUG: u8 = 1;
 pub(crate) const INPUT: u8 = 3;
 /// A fact that the answer needs is in no catalog file.
 pub(crate) const MISSING_FACT: u8 = 4;
+/// A server could not be reached, or answered that it cannot help.
+pub(crate) const UNREACHABLE: u8 = 7;
 /// Nothing fits.
 pub(crate) const NOTHING_FITS: u8 = 5;
 
@@ -205,5 +210,30 @@ impl From<OptionError> for Failure {
             }
             _ => Self::new(INPUT, message),
         }
+    }
+}
+
+impl From<ModelFileError> for Failure {
+    fn from(error: ModelFileError) -> Self {
+        let code = if error.is_unreachable() { UNREACHABLE } else { INPUT };
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Self::new(code, error.to_string()).details(cause.into_iter().collect())
+    }
+}
+
+impl From<FromFileError> for Failure {
+    fn from(error: FromFileError) -> Self {
+        match error {
+            FromFileError::Catalog(error) => error.into(),
+            FromFileError::Layout(error) => error.into(),
+            other => Self::new(INPUT, other.to_string())
+                .hint("`localrig model inspect` shows what the header says"),
+        }
+    }
+}
+
+impl From<RowsError> for Failure {
+    fn from(error: RowsError) -> Self {
+        Self::new(INPUT, error.to_string())
     }
 }

@@ -39,6 +39,8 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Fit(args) => command::fit::run(&args, &overlays, output),
         Command::Need(args) => command::need::run(&args, &overlays, output),
         Command::Catalog(args) => command::catalog::run(&args, &overlays, output),
+        Command::Model(args) => command::model::run(&args, &overlays, output),
+        Command::Accuracy(args) => command::accuracy::run(&args, &overlays, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "localrig", &mut script);

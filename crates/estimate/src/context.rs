@@ -113,6 +113,9 @@ impl LlamaContext {
     }
 }
 
+/// Recurrent state is kept in 32-bit floats.
+const STATE_BYTES: u64 = 4;
+
 /// llama.cpp rounds the cells of a cache up to this.
 const CELL_STEP: u64 = 256;
 
@@ -122,24 +125,34 @@ const CELL_STEP: u64 = 256;
 /// Source: llama.cpp `llama-kv-cache.cpp`, `llama-memory-recurrent.cpp`; checked byte for byte
 /// against `catalog/measured/llama_cpp_memory.csv`.
 pub fn llama_context(layout: &Layout, ask: LlamaContext) -> Bytes {
+    let bytes: u64 = (0..layout.caches.len()).map(|layer| layer_context(layout, ask, layer)).sum();
+    Bytes::new(bytes as f64)
+}
+
+/// Bytes of what one layer keeps: its KV cache and its recurrent state.
+pub(crate) fn layer_context(layout: &Layout, ask: LlamaContext, layer: usize) -> u64 {
     let (cells, buffers) = ask.buffers();
-    let widest_v = layout.caches.iter().flatten().map(|cache| cache.v).max().unwrap_or(0);
-    let mut bytes = 0;
-    for cache in layout.caches.iter().flatten() {
+    let mut bytes = layout.states[layer] * STATE_BYTES * ask.sequences;
+    for cache in &layout.caches[layer] {
         let cells = cache.window.map_or(cells, |window| ask.window_cells(window));
         let v = match (cache.v, ask.flash_attention) {
             (0, _) => 0,
             (own, true) => own,
-            (_, false) => widest_v,
+            (_, false) => widest_v(layout),
         };
         bytes += cells * buffers * (ask.kv.row(cache.k) + ask.kv.row(v));
     }
-    Bytes::new((bytes + state_bytes(layout) * ask.sequences) as f64)
+    bytes
+}
+
+/// Without flash attention V is stored transposed, every layer as wide as the widest.
+fn widest_v(layout: &Layout) -> u64 {
+    layout.caches.iter().flatten().map(|cache| cache.v).max().unwrap_or(0)
 }
 
 /// Recurrent state of one sequence: 32-bit floats, whatever the context.
 pub fn state_bytes(layout: &Layout) -> u64 {
-    layout.states.iter().sum::<u64>() * 4
+    layout.states.iter().sum::<u64>() * STATE_BYTES
 }
 
 /// Bytes one more token of one sequence takes in an engine that allocates by need (vLLM, MLX):

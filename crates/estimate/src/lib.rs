@@ -5,13 +5,21 @@
 //! | which tensors does a model have? | [`architecture`] |
 //! | which type does each get under a format, and how many bytes is that? | [`recipe`], [`weights`] |
 //! | how much memory does a context take? | [`context`] |
+//! | what lies on the host and on each device? | [`placement`], [`graph`] |
+//! | how many layers, how much context, how many streams fit? | [`fit`] |
+//! | what model is in this file? | [`from_file`] |
+//! | how good is that? | [`memory_accuracy`] |
 
 pub mod answer;
 pub mod architecture;
 pub mod context;
 pub mod decode;
+pub mod fit;
+pub mod from_file;
 pub mod graph;
 pub mod memory;
+pub mod memory_accuracy;
+pub mod placement;
 pub mod prefill;
 pub mod rate;
 pub mod recipe;

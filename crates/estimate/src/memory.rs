@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::architecture::Layout;
 use crate::context::{KvType, LlamaContext, bytes_for_tokens, llama_context, state_bytes};
-use crate::graph::{Side, llama_graph};
+use crate::graph::{GraphAsk, llama_graph};
+use crate::placement::Offload;
 use crate::setup::Setup;
 use crate::term::Term;
 use crate::weights::Weights;
@@ -191,8 +192,12 @@ impl Holding<'_> {
         let llama = LlamaContext::server(ask.context, ask.streams, ask.kv);
         let (context, graph) = match allocation {
             Allocation::Cells => {
-                let side = if unified { Side::CpuOnly } else { Side::Device };
-                let graph = llama_graph(self.layout, llama, ask.streams, side);
+                let asked = GraphAsk { context: llama, outputs: ask.streams };
+                let graph = if unified {
+                    llama_graph(self.layout, asked, &Offload::none()).host
+                } else {
+                    llama_graph(self.layout, asked, &Offload::full()).devices[0]
+                };
                 // Exact for plain models, up to a third off for hybrids.
                 let graph = Estimate {
                     value: graph,
@@ -462,7 +467,7 @@ fn largest(limit: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
     (steps > 0).then_some(steps * 256)
 }
 
-fn largest_count(most: u64, fits: impl Fn(u64) -> bool) -> u64 {
+pub(crate) fn largest_count(most: u64, fits: impl Fn(u64) -> bool) -> u64 {
     let (mut low, mut high) = (0, most + 1);
     while high - low > 1 {
         let middle = u64::midpoint(low, high);

@@ -3,6 +3,8 @@
 //! A format lists rules by tensor role, the first that holds wins (`catalog/format/*.toml`). The
 //! conditions are those of llama.cpp's `llama-quant.cpp`; formats of other engines use plain roles.
 
+use std::collections::BTreeMap;
+
 use localrig_facts::format::{Container, Format, TensorType};
 use localrig_facts::{Catalog, CatalogError, Id};
 
@@ -75,7 +77,9 @@ pub struct Recipe<'a> {
     f32: &'a TensorType,
     keep: &'a TensorType,
     f16: &'a TensorType,
-    fallback: std::collections::BTreeMap<&'a str, &'a TensorType>,
+    fallback: BTreeMap<&'a str, &'a TensorType>,
+    /// Types of single tensors by full name.
+    single: BTreeMap<String, &'a TensorType>,
 }
 
 impl<'a> Recipe<'a> {
@@ -132,9 +136,23 @@ impl<'a> Recipe<'a> {
             .filter_map(|one| Some((one.name.as_str(), one.fallback.as_deref()?)))
             .map(|(name, other)| Ok((name, kind(other)?)))
             .collect::<Result<_, CatalogError>>()?;
+        let mut single = BTreeMap::new();
+        for (name, entries) in &format.tensors {
+            let kind = kind(name)?;
+            for entry in entries {
+                let names = single_names(entry).ok_or_else(|| RecipeError::Rule {
+                    format: id.clone(),
+                    role: format!("tensors.{name}"),
+                    rule: entry.clone(),
+                    problem: "after a name come layers: `attn_v.weight 0-3,7`",
+                })?;
+                single.extend(names.into_iter().map(|name| (name, kind)));
+            }
+        }
         Ok(Self {
             id,
             format,
+            single,
             default: kind(default)?,
             rules,
             f32,
@@ -146,6 +164,10 @@ impl<'a> Recipe<'a> {
 
     /// The type of every tensor of a model, in the order of `layout.tensors`.
     pub fn types(&self, layout: &Layout) -> Vec<&'a TensorType> {
+        if !self.single.is_empty() {
+            let of = |tensor: &Tensor| self.single.get(&tensor.full_name()).copied();
+            return layout.tensors.iter().map(|one| of(one).unwrap_or(self.default)).collect();
+        }
         let is_v = |tensor: &&Tensor| tensor.role == Role::AttentionV;
         let total_v = layout.tensors.iter().filter(is_v).count() as u64;
         let facts = ModelFacts::of(layout);
@@ -242,6 +264,26 @@ impl ModelFacts {
             is_70b,
         }
     }
+}
+
+/// The most layers an entry may list: a guard against a slipped digit.
+const MOST_LAYERS: u32 = 10_000;
+
+/// Full names of `attn_v.weight 0-3,7` or `output.weight`.
+fn single_names(entry: &str) -> Option<Vec<String>> {
+    let Some((name, layers)) = entry.split_once(' ') else {
+        return Some(vec![entry.to_owned()]);
+    };
+    let mut names = Vec::new();
+    for range in layers.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        if last > MOST_LAYERS {
+            return None;
+        }
+        names.extend((first..=last).map(|layer| format!("blk.{layer}.{name}")));
+    }
+    Some(names)
 }
 
 fn condition(word: &str) -> Option<Condition> {

@@ -39,16 +39,27 @@ pub fn weights(layout: &Layout, recipe: &Recipe<'_>) -> Weights {
     weights_of(layout, recipe, &recipe.types(layout))
 }
 
-/// The weights of a model with the type of each tensor given.
-pub(crate) fn weights_of(layout: &Layout, recipe: &Recipe<'_>, types: &[&TensorType]) -> Weights {
+/// Bytes of each tensor of a model under a recipe, in the order of `layout.tensors`, as held in
+/// memory: GGUF engines align every tensor.
+pub fn tensor_sizes(layout: &Layout, recipe: &Recipe<'_>) -> Vec<u64> {
+    let types = recipe.types(layout);
+    layout.tensors.iter().zip(types).map(|(tensor, kind)| held(recipe, tensor, kind)).collect()
+}
+
+fn held(recipe: &Recipe<'_>, tensor: &Tensor, kind: &TensorType) -> u64 {
     let align = match recipe.format.container {
         Container::Gguf => GGUF_ALIGNMENT,
         _ => 1,
     };
+    tensor_bytes(tensor, kind).next_multiple_of(align)
+}
+
+/// The weights of a model with the type of each tensor given.
+pub(crate) fn weights_of(layout: &Layout, recipe: &Recipe<'_>, types: &[&TensorType]) -> Weights {
     let mut sums = Sums::default();
     let mut by_type: Vec<(String, u64)> = Vec::new();
     for (tensor, kind) in layout.tensors.iter().zip(types.iter().copied()) {
-        let bytes = tensor_bytes(tensor, kind).next_multiple_of(align);
+        let bytes = held(recipe, tensor, kind);
         sums.file += bytes;
         if !tensor.loaded {
             continue;

@@ -51,6 +51,10 @@ pub struct Format {
     /// Rules by tensor role, the first that holds wins: `"q6_k if more_bits"`.
     #[serde(default)]
     pub rules: BTreeMap<String, Vec<String>>,
+    /// Types of single tensors, for the mixture of a real file: short id of a type → names, with the
+    /// layers of those inside layers (`attn_v.weight 0-3,7`). They win over the rules.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tensors: BTreeMap<String, Vec<String>>,
     /// Nominal bits per weight, for formats that are not computable.
     pub nominal_bits: Option<f64>,
     /// Arithmetic unit it runs on at full speed: `fp4` needs hardware for it.

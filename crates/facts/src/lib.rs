@@ -17,6 +17,7 @@ mod id;
 pub mod lint;
 pub mod machine;
 pub mod model;
+pub mod model_file;
 mod money;
 pub mod noise;
 pub mod part;

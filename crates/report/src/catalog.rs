@@ -199,6 +199,13 @@ pub fn show(entry: &Shown) -> Page {
     page
 }
 
+/// The page of files that were written.
+pub fn written(paths: &[String]) -> Page {
+    let mut page = Page::default();
+    page.list(paths.iter().map(|path| Text::from(format!("written: {path}"))).collect());
+    page
+}
+
 /// The page of a check.
 pub fn findings(files: usize, findings: &[Finding]) -> Page {
     let mut page = Page::default();

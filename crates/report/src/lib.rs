@@ -10,9 +10,11 @@ pub mod number;
 pub mod terminal;
 
 // What the answers say.
+pub mod accuracy;
 pub mod catalog;
 pub mod estimate;
 pub mod fit;
+pub mod model;
 pub mod need;
 pub mod plan;
 

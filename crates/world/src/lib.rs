@@ -1,9 +1,14 @@
 //! All input and output: the embedded catalog, overlays on disk, today's date.
 //!
 //! This is the only library crate that may touch files, the environment and the clock.
-#![expect(clippy::disallowed_methods, reason = "the one crate whose purpose is input and output")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the one crate whose purpose is input and output"
+)]
 
 mod embedded;
+pub mod model_file;
 mod overlay;
 
 use std::path::PathBuf;
@@ -24,6 +29,23 @@ pub enum WorldError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("could not write {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The user has no home folder.
+    #[error("no home folder is known: set HOME or XDG_DATA_HOME")]
+    NoHome,
+    /// A file is there already.
+    #[error("{path} exists already")]
+    Exists {
+        /// The file.
+        path: PathBuf,
     },
     /// A file is not text.
     #[error("{path} is not UTF-8 text")]
@@ -46,6 +68,48 @@ pub fn catalog(overlays: &[PathBuf]) -> Result<Catalog, WorldError> {
     Ok(Catalog::from_files(files))
 }
 
+/// As [`catalog`], with entries that are on no disk on top: path below `catalog/` and text.
+///
+/// # Errors
+/// As [`catalog`].
+pub fn catalog_with(
+    overlays: &[PathBuf],
+    entries: Vec<(String, String)>,
+) -> Result<Catalog, WorldError> {
+    let mut files: Vec<(String, File)> = embedded::catalog_files().collect();
+    for folder in overlays {
+        overlay::files(folder, &mut files)?;
+    }
+    files.extend(entries.into_iter().map(|(path, text)| {
+        let file = File { text: text.into(), path: path.clone() };
+        (path, file)
+    }));
+    Ok(Catalog::from_files(files))
+}
+
+/// Writes catalog entries into a folder of the user's, made where it is missing. Returns the paths.
+///
+/// # Errors
+/// When a file exists and must not be replaced, or cannot be written.
+pub fn save_entries(
+    folder: &std::path::Path,
+    entries: &[(String, String)],
+    replace: bool,
+) -> Result<Vec<PathBuf>, WorldError> {
+    let paths: Vec<PathBuf> = entries.iter().map(|(path, _)| folder.join(path)).collect();
+    if let Some(path) = paths.iter().find(|path| !replace && path.exists()) {
+        return Err(WorldError::Exists { path: path.clone() });
+    }
+    for (path, (_, text)) in paths.iter().zip(entries) {
+        let error = |source| WorldError::Write { path: path.clone(), source };
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(error)?;
+        }
+        std::fs::write(path, text).map_err(error)?;
+    }
+    Ok(paths)
+}
+
 /// Only the files of one folder, for checking a catalog that is being edited.
 ///
 /// # Errors
@@ -56,12 +120,27 @@ pub fn catalog_in(folder: &std::path::Path) -> Result<Catalog, WorldError> {
     Ok(Catalog::from_files(files))
 }
 
-/// The user's own overlay, `$XDG_DATA_HOME/localrig/catalog`, if that folder exists.
-pub fn user_overlay() -> Option<PathBuf> {
+/// The folder of the user's own overlay, `$XDG_DATA_HOME/localrig/catalog`, whether it exists or not.
+///
+/// # Errors
+/// When the user has no home folder.
+pub fn user_catalog() -> Result<PathBuf, WorldError> {
     use etcetera::BaseStrategy;
-    let folder = etcetera::base_strategy::choose_native_strategy().ok()?.data_dir();
-    let folder = folder.join("localrig").join("catalog");
-    folder.is_dir().then_some(folder)
+    let home = etcetera::base_strategy::choose_native_strategy().map_err(|_| WorldError::NoHome)?;
+    Ok(home.data_dir().join("localrig").join("catalog"))
+}
+
+/// The user's own overlay, if that folder exists.
+pub fn user_overlay() -> Option<PathBuf> {
+    user_catalog().ok().filter(|folder| folder.is_dir())
+}
+
+/// Writes a text file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_text(path: &std::path::Path, text: &str) -> Result<(), WorldError> {
+    std::fs::write(path, text).map_err(|source| WorldError::Write { path: path.to_owned(), source })
 }
 
 /// Columns of the terminal that standard output goes to, at most 140; 100 when it goes elsewhere.

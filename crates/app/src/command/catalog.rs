@@ -33,6 +33,17 @@ enum Action {
         /// Its id or name
         name: String,
     },
+    /// Write the model of a file into your own catalog, so that every command knows it
+    Add {
+        /// A GGUF or safetensors file or folder, an http(s) address, or `hf:ORG/REPO[:FILE]`
+        location: String,
+        /// The folder; when absent `$XDG_DATA_HOME/localrig/catalog`
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+        /// Replace an entry of the same name
+        #[arg(long)]
+        replace: bool,
+    },
     /// Check every file against the catalog's rules
     Check {
         /// A folder that holds a whole catalog; when absent the catalog inside the program with
@@ -51,11 +62,17 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
                 rows_of(["fact", "value"], shown.facts.iter()).map_err(Failure::bug)
             })
         }
+        Action::Add { location, to, replace } => {
+            let paths = command::model::add(location, to.as_deref(), *replace, overlays)?;
+            let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            output.answer(
+                &paths,
+                |paths| pages::written(paths),
+                |paths| rows_of(["path"], paths.iter().map(|path| [path])).map_err(Failure::bug),
+            )
+        }
         Action::Check { folder } => {
-            let folders: Vec<PathBuf> = localrig_world::user_overlay()
-                .into_iter()
-                .chain(overlays.iter().cloned())
-                .collect();
+            let folders = command::folders(overlays);
             let catalog = match folder {
                 Some(folder) => localrig_world::catalog_in(folder)?,
                 None => localrig_world::catalog(&folders)?,

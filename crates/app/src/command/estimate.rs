@@ -22,7 +22,12 @@ const USUAL_CONTEXT: u64 = 32_768;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model, for example gpt-oss-120b
-    model: String,
+    #[arg(required_unless_present = "model_file", conflicts_with = "model_file")]
+    model: Option<String>,
+    /// A real model instead: a GGUF or safetensors file or folder, an http(s) address, or
+    /// `hf:ORG/REPO[:FILE]`; only its header is read
+    #[arg(long, value_name = "LOCATION")]
+    model_file: Option<String>,
     /// The machine, for example "RTX 5090", "2x RTX 3090" or "Mac Studio M3 Ultra 256 GB"
     #[arg(long, value_name = "MACHINE")]
     on: String,
@@ -59,15 +64,25 @@ fn kv_type(text: &str) -> Result<KvType, String> {
 }
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
-    let catalog = command::facts(overlays)?;
-    let model = catalog.find::<Model>(&args.model)?;
+    let (catalog, file) = match &args.model_file {
+        Some(location) => {
+            let (catalog, file) = command::model::with_file(location, overlays)?;
+            (catalog, Some(file))
+        }
+        None => (command::facts(overlays)?, None),
+    };
+    let model = match (&file, &args.model) {
+        (Some(file), _) => catalog.get_in::<Model>(file.id.within_folder())?,
+        (None, name) => catalog.find::<Model>(name.as_deref().unwrap_or_default())?,
+    };
     let machine_text =
         if args.count == 1 { args.on.clone() } else { format!("{}x {}", args.count, args.on) };
     let machine = parse_machine(&catalog, &machine_text)?;
     let engine = catalog.find::<Engine>(&args.engine)?;
-    let format = match &args.quant {
-        Some(quant) => catalog.find::<Format>(quant)?,
-        None => match usual_format(&catalog, model.1, engine.0)? {
+    let format = match (&args.quant, &file) {
+        (Some(quant), _) => catalog.find::<Format>(quant)?,
+        (None, Some(file)) => catalog.get_in::<Format>(file.format.id().within_folder())?,
+        (None, None) => match usual_format(&catalog, model.1, engine.0)? {
             Some(id) => (id, catalog.get::<Format>(id.as_str())?),
             None => {
                 return Err(Failure::new(

@@ -11,9 +11,11 @@ use localrig_plan::requirement::Requirement;
 use crate::failure::{Failure, INPUT};
 use crate::output::Format;
 
+pub(crate) mod accuracy;
 pub(crate) mod catalog;
 pub(crate) mod estimate;
 pub(crate) mod fit;
+pub(crate) mod model;
 pub(crate) mod need;
 pub(crate) mod plan;
 
@@ -53,6 +55,10 @@ pub(crate) enum Command {
     Need(need::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
+    /// Read the headers of real model files
+    Model(model::Args),
+    /// Predictions beside measurements
+    Accuracy(accuracy::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -62,8 +68,7 @@ pub(crate) enum Command {
 
 /// The catalog with the user's overlay and the ones named, which must obey the catalog's rules.
 fn facts(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
-    let folders: Vec<PathBuf> =
-        localrig_world::user_overlay().into_iter().chain(overlays.iter().cloned()).collect();
+    let folders = folders(overlays);
     let catalog = localrig_world::catalog(&folders)?;
     if !folders.is_empty() {
         let own = |path: &str| folders.iter().any(|folder| Path::new(path).starts_with(folder));
@@ -81,6 +86,11 @@ fn facts(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
         }
     }
     Ok(catalog)
+}
+
+/// The user's overlay and the ones named.
+fn folders(overlays: &[PathBuf]) -> Vec<PathBuf> {
+    localrig_world::user_overlay().into_iter().chain(overlays.iter().cloned()).collect()
 }
 
 /// A requirement: from a file, by the name of a shipped one, or the default.

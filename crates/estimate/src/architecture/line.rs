@@ -5,7 +5,8 @@
 //! Name, then the dimensions in ggml order (row length first), then words:
 //! `f32` keeps 32-bit floats under every recipe; `keep` keeps the source's 16 bits; `table` is not
 //! a parameter; `loaded` is loaded even in a block the engine skips; `twice` is held two times;
-//! `if A B` needs all of A B, `unless A B` none of them.
+//! `if A B` needs all of A B, `unless A B` none of them; `beside A` lies with the layers that have
+//! the tag A, once on every device that holds one.
 
 use super::expression::{Expression, ExpressionError};
 
@@ -30,6 +31,8 @@ pub struct Line {
     pub when: Vec<String>,
     /// None of these may hold.
     pub unless: Vec<String>,
+    /// Tags of the layers it lies beside; without one, any layer.
+    pub beside: Vec<String>,
 }
 
 /// A line that cannot be read.
@@ -69,6 +72,15 @@ pub fn parse(list: &str) -> Result<Vec<Line>, LineError> {
         .collect()
 }
 
+/// Which clause the words belong to.
+#[derive(Clone, Copy)]
+enum Clause {
+    None,
+    If,
+    Unless,
+    Beside,
+}
+
 fn parse_line(line: usize, text: &str) -> Result<Line, LineError> {
     let form = |problem| LineError::Form { line, text: text.to_owned(), problem };
     let (name, rest) = text.split_once('[').ok_or_else(|| form("no [dimensions]"))?;
@@ -95,22 +107,25 @@ fn parse_line(line: usize, text: &str) -> Result<Line, LineError> {
         twice: false,
         when: Vec::new(),
         unless: Vec::new(),
+        beside: Vec::new(),
     };
-    let mut condition: Option<bool> = None;
+    let mut clause = Clause::None;
     for word in words.split_whitespace() {
-        match (word, condition) {
-            ("if", _) => condition = Some(true),
-            ("unless", _) => condition = Some(false),
-            (word, Some(true)) => parsed.when.push(word.to_owned()),
-            (word, Some(false)) => parsed.unless.push(word.to_owned()),
-            ("f32", None) => parsed.f32 = true,
-            ("keep", None) => parsed.keep = true,
-            ("table", None) => parsed.table = true,
-            ("loaded", None) => parsed.loaded = true,
-            ("twice", None) => parsed.twice = true,
+        match (word, clause) {
+            ("if", _) => clause = Clause::If,
+            ("unless", _) => clause = Clause::Unless,
+            ("beside", _) => clause = Clause::Beside,
+            (word, Clause::If) => parsed.when.push(word.to_owned()),
+            (word, Clause::Unless) => parsed.unless.push(word.to_owned()),
+            (word, Clause::Beside) => parsed.beside.push(word.to_owned()),
+            ("f32", Clause::None) => parsed.f32 = true,
+            ("keep", Clause::None) => parsed.keep = true,
+            ("table", Clause::None) => parsed.table = true,
+            ("loaded", Clause::None) => parsed.loaded = true,
+            ("twice", Clause::None) => parsed.twice = true,
             _ => {
                 return Err(form(
-                    "after the dimensions come f32, keep, table, loaded, twice, if … and unless …",
+                    "after the dimensions come f32, keep, table, loaded, twice, if …, unless … and beside …",
                 ));
             }
         }
@@ -145,7 +160,7 @@ mod tests {
         line 2: `x [hidden`: the [ is never closed
         line 2: `[hidden]`: a name without spaces must come first
         line 2: cannot read `a+` as an expression at ``
-        line 2: `x [a] f16`: after the dimensions come f32, keep, table, loaded, twice, if … and unless …
+        line 2: `x [a] f16`: after the dimensions come f32, keep, table, loaded, twice, if …, unless … and beside …
         line 2: `x [a,b,c,d,e]`: more than four dimensions
         ");
     }

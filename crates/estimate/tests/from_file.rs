@@ -1,0 +1,128 @@
+//! Catalog entries from the headers of model files.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use localrig_estimate::architecture::{Layout, layout};
+use localrig_estimate::from_file::{FileFormat, model_of_file};
+use localrig_estimate::recipe::Recipe;
+use localrig_estimate::weights::weights;
+use localrig_facts::format::Format;
+use localrig_facts::model::{Architecture, Model};
+use localrig_facts::model_file::{FileKind, FileTensor, ModelFile, Value};
+use localrig_facts::{Catalog, Id};
+use localrig_world::model_file::{Limits, Location, read};
+
+fn tiny() -> ModelFile {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../world/tests/data/tiny.gguf");
+    read(&Location::Path(PathBuf::from(path)), &Limits::default()).unwrap()
+}
+
+/// The weights that a file's entry gives, by way of the catalog files it is written as.
+fn loaded(file: &ModelFile) -> f64 {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let found = model_of_file(&catalog, file, "2026-11-21".parse().unwrap()).unwrap();
+    let catalog = localrig_world::catalog_with(&[], found.files().unwrap()).unwrap();
+    let (id, model) = catalog.get_in::<Model>(found.id.within_folder()).unwrap();
+    let layout = layout(&catalog, id, model).unwrap();
+    let (id, format) = catalog.get_in::<Format>(found.format.id().within_folder()).unwrap();
+    weights(&layout, &Recipe::new(&catalog, id, format).unwrap()).loaded.get()
+}
+
+#[test]
+fn a_gguf_file_becomes_an_entry_of_its_own() {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let mut found = model_of_file(&catalog, &tiny(), "2026-11-21".parse().unwrap()).unwrap();
+    assert_eq!((found.id.as_str(), &found.differences[..]), ("model/file/tiny", &[][..]));
+    assert_eq!(found.format, FileFormat::Known(Id::new("format/q8_0")));
+    found.model.repository = "(path)".to_owned();
+    found.model.sources.get_mut("file").unwrap().title = Some("header".to_owned());
+    insta::assert_snapshot!(found.files().unwrap()[0].1);
+    let held: u64 = tiny().tensors.iter().map(|tensor| tensor.bytes.next_multiple_of(32)).sum();
+    assert!((loaded(&tiny()) - held as f64).abs() < 0.5);
+}
+
+#[test]
+fn a_mixture_no_recipe_makes_keeps_its_types_tensor_by_tensor() {
+    let mut file = tiny();
+    for tensor in &mut file.tensors {
+        if tensor.name.ends_with("blk.1.ffn_down.weight") {
+            "f16".clone_into(&mut tensor.kind);
+            tensor.bytes = tensor.shape.iter().product::<u64>() * 2;
+        }
+    }
+    let held: u64 = file.tensors.iter().map(|tensor| tensor.bytes.next_multiple_of(32)).sum();
+    assert!((loaded(&file) - held as f64).abs() < 0.5);
+}
+
+#[test]
+fn a_tensor_that_is_not_as_expected_is_named() {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let mut file = tiny();
+    file.tensors[4].shape[1] += 1;
+    file.tensors.pop();
+    let found = model_of_file(&catalog, &file, "2026-11-21".parse().unwrap()).unwrap();
+    assert_eq!(found.differences.len(), 2, "{:?}", found.differences);
+    let mut other = tiny();
+    other.keys.insert("general.architecture".to_owned(), Value::Text("nobody".to_owned()));
+    let error = model_of_file(&catalog, &other, "2026-11-21".parse().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("architecture `nobody` is not in the catalog"), "{error}");
+}
+
+/// The header a converter would write for a model of the catalog.
+fn header(layout: &Layout, architecture: &Architecture, model: &Model) -> ModelFile {
+    let name = &architecture.gguf[usize::from(layout.experts() > 0 && architecture.gguf.len() > 1)];
+    let mut keys: BTreeMap<String, Value> = BTreeMap::new();
+    keys.insert("general.architecture".to_owned(), Value::Text(name.clone()));
+    let mut set = |key: &str, value: Value| keys.insert(format!("{name}.{key}"), value);
+    let whole = |name: &str| Value::Whole(i128::from(layout.dim(name)));
+    set("context_length", Value::Whole(i128::from(model.context_tokens)));
+    set("block_count", Value::Whole(layout.layers.len() as i128));
+    for (key, dim) in [
+        ("embedding_length", "hidden"),
+        ("attention.head_count", "heads"),
+        ("attention.head_count_kv", "kv_heads"),
+        ("attention.key_length", "head_dim"),
+        ("nextn_predict_layers", "mtp_layers"),
+        ("expert_count", "experts"),
+        ("expert_used_count", "experts_used"),
+        ("leading_dense_block_count", "dense_layers"),
+        ("interleave_moe_layer_step", "moe_every"),
+        ("ssm.conv_kernel", "conv"),
+    ] {
+        set(key, whole(dim));
+    }
+    let tensors = layout.tensors.iter().map(|tensor| FileTensor {
+        name: tensor.full_name(),
+        shape: tensor.shape.clone(),
+        kind: "bf16".to_owned(),
+        bytes: tensor.elements() * 2,
+    });
+    let location = "model.gguf".to_owned();
+    let tensors = tensors.collect();
+    ModelFile { location, kind: FileKind::Gguf, keys, tensors, ..ModelFile::default() }
+}
+
+#[test]
+fn models_of_plain_families_survive_the_way_through_a_header() {
+    let catalog: Catalog = localrig_world::catalog(&[]).unwrap();
+    let plain =
+        ["llama", "qwen2", "qwen3", "qwen3moe", "glm4moe", "minimax-m2", "phi3", "seed-oss"];
+    let mut count = 0;
+    for (id, model) in catalog.all::<Model>().unwrap() {
+        let Some(family) = model.architecture.as_deref().filter(|one| plain.contains(one)) else {
+            continue;
+        };
+        let own = layout(&catalog, id, model).unwrap();
+        let (_, architecture) = catalog.get_in::<Architecture>(family).unwrap();
+        let file = header(&own, architecture, model);
+        let found = model_of_file(&catalog, &file, "2026-11-21".parse().unwrap()).unwrap();
+        assert_eq!(found.differences, Vec::<String>::new(), "{id}");
+        let again = layout(&catalog, &found.id, &found.model).unwrap();
+        assert!(again.tensors == own.tensors && again.caches == own.caches, "{id}");
+        count += 1;
+    }
+    assert!(count > 80, "{count}");
+}
