@@ -50,9 +50,9 @@ enum Side {
 /// Source: closed forms found with the engine's own figures (`catalog/measured/llama_cpp_memory*.csv`)
 /// and its allocator `ggml-alloc.c`.
 pub fn llama_graph(layout: &Layout, ask: GraphAsk, offload: &Offload) -> Graph {
-    let moment = Moment::new(layout, ask);
     let count = layout.layers.len() as u32 + 1;
     let on_devices = if offload.shares.is_empty() { 0 } else { offload.gpu_layers.min(count) };
+    let moment = Moment::new(layout, ask, on_devices > 0);
     // Prediction blocks stand last among the layers and are not computed.
     let idle = count - 1 - layout.main_layers;
     let (host, device) = match on_devices {
@@ -81,10 +81,12 @@ struct Moment<'a> {
     selected: Option<u64>,
     /// Whether the outputs of the experts are wider than their inner layers.
     combines: bool,
+    /// Whether a device holds a part of the model.
+    offloaded: bool,
 }
 
 impl<'a> Moment<'a> {
-    fn new(layout: &'a Layout, ask: GraphAsk) -> Self {
+    fn new(layout: &'a Layout, ask: GraphAsk, offloaded: bool) -> Self {
         let context = ask.context;
         let batch = context.micro_batch.min(context.cells.next_multiple_of(256));
         let (cells, _) = context.buffers();
@@ -98,6 +100,7 @@ impl<'a> Moment<'a> {
             hidden,
             heads: layout.dim("heads"),
             selected: selects.map(|top| top.min(cells)),
+            offloaded,
             combines: layout.dim("experts_used") > 0 && hidden > 2 * layout.dim("expert_ffn"),
         }
     }
@@ -116,10 +119,20 @@ impl<'a> Moment<'a> {
             Side::Inputs => self.batch * 4 * per_token + self.masks(side),
             Side::Cpu | Side::Device => {
                 let main = self.batch * 4 * per_token + self.masks(side) + self.scores();
-                main.max(logits + 8 * self.hidden * self.batch)
+                // As soon as a device takes a layer, it takes the output matrix too.
+                let outputs = side == Side::Device || !self.offloaded;
+                let last = logits + 4 * self.hidden * self.batch * self.last_streams(side);
+                if outputs { main.max(last) } else { main }
             }
         };
         Bytes::new(bytes as f64)
+    }
+
+    /// Hidden streams alive while the logits are computed.
+    fn last_streams(&self, side: Side) -> u64 {
+        let windows = self.layout.caches.iter().flatten().any(|cache| cache.window.is_some());
+        let more = self.layout.recurrence.is_some() || (windows && self.layout.experts() > 0);
+        1 + u64::from(more) + u64::from(side == Side::Cpu)
     }
 
     /// Elements per token while a layer computes its feed-forward part or its experts.

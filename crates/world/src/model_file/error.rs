@@ -120,6 +120,16 @@ pub enum ModelFileError {
         /// The address.
         place: String,
     },
+    /// The server sends more than it was asked for.
+    #[error("{place}: the server sends more than the {limit} bytes that are read of {what}")]
+    TooMuch {
+        /// The address.
+        place: String,
+        /// What was asked for.
+        what: &'static str,
+        /// Most that is read.
+        limit: u64,
+    },
     /// The server says no.
     #[error("{place}: the server answers {status}{}", hint(*.status))]
     Status {

@@ -131,7 +131,7 @@ impl HttpClient {
                 return Ok(None);
             }
             check(url, response.status())?;
-            body(url, response, limit, "document").await.map(Some)
+            body(url, response, limit, "a document").await.map(Some)
         })?;
         Ok(outcome)
     }
@@ -157,7 +157,7 @@ impl HttpClient {
                 _ => return Err(Failure::Final(ModelFileError::NoRange { place: shown(url) })),
             };
             let wanted = length.min(size.saturating_sub(offset));
-            let bytes = body(url, response, wanted, "answer").await?;
+            let bytes = body(url, response, wanted, "an answer").await?;
             if (bytes.len() as u64) < wanted {
                 return Err(Failure::Passing("the answer is shorter than promised".to_owned()));
             }
@@ -293,12 +293,7 @@ async fn body(
         let length = bytes.len() as u64 + chunk.len() as u64;
         if length > limit {
             let place = shown(url);
-            return Err(Failure::Final(ModelFileError::TooLarge {
-                place,
-                what,
-                bytes: length,
-                limit,
-            }));
+            return Err(Failure::Final(ModelFileError::TooMuch { place, what, limit }));
         }
         bytes.extend_from_slice(&chunk);
     }
