@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use localrig_estimate::from_file::{FileModel, model_of_file};
-use localrig_facts::{Catalog, PartialDate};
 use localrig_facts::model_file::ModelFile;
+use localrig_facts::{Catalog, PartialDate};
 use localrig_report::model::{Inspected, csv, page};
 use localrig_world::model_file::{Limits, Location, read};
 

@@ -158,7 +158,12 @@ pub fn model_of_file(
     let source = Source {
         url: Some(file.location.clone()).filter(|place| place.starts_with("http")),
         title: Some(format!("header of {}", file.location)),
-        kind: SourceKind::Vendor,
+        // A file on disk has no address others could read it at.
+        kind: if file.location.starts_with("http") {
+            SourceKind::Vendor
+        } else {
+            SourceKind::Derived
+        },
         accessed,
         upstream: None,
         covers: vec!["*".to_owned()],

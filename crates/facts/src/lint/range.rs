@@ -43,7 +43,7 @@ pub(super) fn implausible(catalog: &Catalog, findings: &mut Findings) {
     }
     for (id, model) in catalog.all::<Model>().into_iter().flatten() {
         let mut range = Range { path: id.as_str(), findings };
-        range.check("parameters.total", Some(model.parameters.total as f64), 1e7, 1e13);
+        range.check("parameters.total", Some(model.parameters.total as f64), 1e5, 1e13);
         range.check("context_tokens", Some(model.context_tokens as f64), 256.0, 2e7);
     }
     for (id, region) in catalog.all::<Region>().into_iter().flatten() {
