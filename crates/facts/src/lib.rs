@@ -15,6 +15,7 @@ pub mod gpu;
 mod id;
 pub mod lint;
 pub mod machine;
+pub mod measured;
 pub mod model;
 mod money;
 pub mod noise;

@@ -150,7 +150,6 @@ fn works<'a>(
     catalog: &'a Catalog,
     mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>,
 ) -> Result<Works<'a>, CatalogError> {
-    let constants = catalog.constants()?;
     wanted.sort_by_key(|(id, _, form)| (*id, form.format_id));
     wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id));
     let recipes: BTreeMap<&Id, Recipe<'a>> = wanted
@@ -167,7 +166,7 @@ fn works<'a>(
             let layout = Arc::new(layout(catalog, id, model).ok()?);
             let of_form = |(_, _, form): &(&'a Id, &'a Model, Form<'a>)| {
                 let recipe = recipes.get(form.format_id)?;
-                let work = Work::new(constants, &layout, recipe, KvType::F16);
+                let work = Work::new(&layout, recipe, KvType::F16);
                 Some(((id, form.format_id), (Arc::clone(&layout), Arc::new(work))))
             };
             Some(same.iter().filter_map(of_form).collect::<Vec<_>>())

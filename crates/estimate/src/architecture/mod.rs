@@ -165,7 +165,7 @@ impl Role {
     }
 
     /// The role a tensor's name gives it, as the converter decides.
-    fn of(name: &str, tied: bool) -> Self {
+    pub(crate) fn of(name: &str, tied: bool) -> Self {
         let has = |part: &str| name.contains(part);
         match name {
             "output.weight" => Self::Output,
