@@ -1,5 +1,5 @@
 //! Fits the constants of the speed model on the measured rows of the catalog and writes
-//! `catalog/calibration/fitted.toml` and `interval.toml`; prints the held-out errors.
+//! `catalog/calibration/fitted.toml`, `interval.toml` and `docs/accuracy.md`; prints the held-out errors.
 //!
 //! ```text
 //! cargo run --release -p localrig-estimate --example calibrate [errors.csv]
@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use localrig_estimate::accuracy::report::{held_out_scores, markdown};
+use localrig_estimate::accuracy::report::{document, held_out_scores, markdown};
 use localrig_estimate::fit::{calibrate, files};
 use localrig_facts::measured::SpeedRow;
 
@@ -24,7 +24,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, text) in files(&found)? {
         std::fs::write(folder.join("calibration").join(name), text)?;
     }
-    println!("{}", markdown(&held_out_scores(&found.observations, &found.held_out)));
+    let scores = held_out_scores(&found.observations, &found.held_out);
+    let document = document(&found, &scores);
+    std::fs::write(folder.join("../docs/accuracy.md"), document)?;
+    println!("{}", markdown(&scores));
     if let Some(path) = std::env::args().nth(1) {
         let mut lines = String::from("row_id,group,fit,held,seen\n");
         for one in &found.held_out {
