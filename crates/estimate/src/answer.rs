@@ -139,7 +139,7 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
     let recipe = Recipe::new(catalog, question.format.0, question.format.1)?;
     let setup =
         Setup::new(catalog, question.engine.0, question.engine.1, question.machine, recipe.format)?;
-    let work = Work::new(catalog.constants()?, &layout, &recipe, ask.kv);
+    let work = Work::new(&layout, &recipe, ask.kv);
     let holding = Holding {
         setup: &setup,
         machine: question.machine,
@@ -150,20 +150,11 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
     let memory = holding.memory(ask)?;
 
     let mut missing = Vec::new();
-    let mut speed_terms = Vec::new();
-    let speed = match speed(
-        catalog,
-        &setup,
-        question.machine,
-        &work,
-        ask,
-        &mut missing,
-        &mut speed_terms,
-    ) {
-        Ok(speed) => Some(speed),
+    let (speed, speed_terms) = match speed(catalog, &setup, question.machine, &work, ask) {
+        Ok((speed, terms)) => (Some(speed), terms),
         Err(error) => {
             missing.push(error.to_string());
-            None
+            (None, Vec::new())
         }
     };
     Ok(Answer {
@@ -191,26 +182,14 @@ fn speed(
     machine: &Machine<'_>,
     work: &Work,
     ask: Ask,
-    missing: &mut Vec<String>,
-    terms: &mut Vec<Term>,
-) -> Result<Speed, SpeedError> {
+) -> Result<(Speed, Vec<Term>), SpeedError> {
     let pace = Pace::new(catalog, setup, machine, work)?;
-    let decode = depths(ask.context)
-        .into_iter()
-        .map(|depth| pace.decode(depth, ask.streams))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut prefill = Vec::new();
-    for (tokens, depth) in prompts(ask.context) {
-        match pace.prefill(tokens, depth) {
-            Ok(one) => prefill.push(one),
-            Err(error) => {
-                missing.push(error.to_string());
-                break;
-            }
-        }
-    }
-    *terms = pace.terms(setup, ask.context, ask.streams)?;
-    Ok(Speed { decode, prefill, grounds: pace.grounds() })
+    let decode =
+        depths(ask.context).into_iter().map(|depth| pace.decode(depth, ask.streams)).collect();
+    let prefill =
+        prompts(ask.context).into_iter().map(|(tokens, depth)| pace.prefill(tokens, depth));
+    let speed = Speed { decode, prefill: prefill.collect(), grounds: pace.grounds() };
+    Ok((speed, pace.terms(setup, ask.context, ask.streams)))
 }
 
 /// Depths worth showing for a context: empty, powers between, full.

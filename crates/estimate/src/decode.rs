@@ -4,98 +4,102 @@
 //! arithmetic, and pays a fixed price per layer and per step:
 //!
 //! ```text
-//! step   = (memory^p + arithmetic^p)^(1/p) + kv + state + layers + fixed + streams
+//! step   = (memory^p + arithmetic^p)^(1/p) + kv + state + layers + fixed + streams + link + host
 //! memory = (base + experts(B) / gather) / (share * packing * bandwidth)
 //! ```
 //!
-//! Constants are data: `catalog/calibration.toml` for all, `catalog/calibration/*.toml` by engine
-//! and device class. `docs/design/estimates.md` explains each term and where it was measured.
+//! Constants are data: `catalog/calibration/`. Each term is one function that says where its form
+//! comes from.
 
-use localrig_facts::calibration::{Class, SharedConstants};
-use localrig_facts::unit::{BytesPerSec, FlopsPerSec, Seconds, Tokens, TokensPerSec};
+use localrig_facts::format::Kernel;
 
-use crate::work::Work;
+use crate::parameter::{Constants, Parameter};
+use crate::run::Run;
+use crate::{link, offload, power};
 
-/// Rates of one device.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rates {
-    /// Nominal memory bandwidth.
-    pub bandwidth: BytesPerSec,
-    /// FP32 shader rate.
-    pub shader: FlopsPerSec,
-    /// Matrix rate that the class's shares refer to; `None` when the data sheet lacks it, which
-    /// only one stream can do without.
-    pub matrix: Option<FlopsPerSec>,
-}
-
-/// The parts of a step.
+/// The parts of a step, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Step {
     /// Reading weights.
-    pub memory: Seconds,
+    pub memory: f64,
     /// Unpacking weights, or matrix products of a batch.
-    pub arithmetic: Seconds,
+    pub arithmetic: f64,
     /// Reading the KV cache of all streams.
-    pub kv: Seconds,
+    pub kv: f64,
     /// Reading and writing recurrent state.
-    pub state: Seconds,
+    pub state: f64,
     /// Launches and small kernels of the layers.
-    pub layers: Seconds,
+    pub layers: f64,
     /// Fixed cost of a step.
-    pub fixed: Seconds,
+    pub fixed: f64,
     /// Cost of further streams.
-    pub streams: Seconds,
-    /// All of it: memory and arithmetic overlap.
-    pub total: Seconds,
+    pub streams: f64,
+    /// Devices talking to each other.
+    pub link: f64,
+    /// Weights in host memory.
+    pub host: f64,
+    /// All of it: memory and arithmetic overlap, and a power limit stretches the device's part.
+    pub total: f64,
 }
 
 impl Step {
-    /// Speed of one stream.
-    pub fn speed(self) -> TokensPerSec {
-        Tokens::new(1.0) / self.total
+    /// This step's share of a model that is spread over unlike devices.
+    #[must_use]
+    pub fn scaled(self, share: f64) -> Self {
+        self.map(|part| part * share)
+    }
+
+    /// The steps of two parts of a model, one after the other.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        let theirs = other.parts();
+        let mut index = 0;
+        self.map(|part| {
+            index += 1;
+            part + theirs[index - 1]
+        })
+    }
+
+    const fn parts(&self) -> [f64; 10] {
+        [
+            self.memory,
+            self.arithmetic,
+            self.kv,
+            self.state,
+            self.layers,
+            self.fixed,
+            self.streams,
+            self.link,
+            self.host,
+            self.total,
+        ]
+    }
+
+    fn map(self, mut f: impl FnMut(f64) -> f64) -> Self {
+        let [memory, arithmetic, kv, state, layers, fixed, streams, link, host, total] =
+            self.parts().map(&mut f);
+        Self { memory, arithmetic, kv, state, layers, fixed, streams, link, host, total }
     }
 }
 
-/// A step of `streams` streams, each with `depth` tokens of context, on one device.
-pub fn step(
-    constants: &SharedConstants,
-    class: &Class,
-    rates: Rates,
-    work: &Work,
-    depth: f64,
-    streams: f64,
-) -> Step {
-    let shared = &constants.decode;
-    let own = &class.decode;
-
-    let touched = work.experts_touched(streams, shared.routing_correlation);
-    let expert_share = if work.experts == 0 { 0.0 } else { touched / work.experts as f64 };
-    let bytes = work.weights.base + work.weights.experts * (expert_share / shared.expert_gather);
-    let memory: Seconds = bytes / (rates.bandwidth * (own.bandwidth_share * work.decode_cost));
-
-    let active = work.active_parameters();
-    let unpack = active * work.operations * own.unpack / rates.shader.get();
-    let products = match rates.matrix {
-        Some(matrix) if streams > 1.0 => {
-            2.0 * active * streams / (matrix.get() * own.batch_matrix_share)
-        }
-        _ => 0.0,
-    };
-    let arithmetic = Seconds::new(unpack.max(products));
-    let overlap = if streams > 1.0 { shared.overlap_batch } else { shared.overlap_single };
-    let busy = (memory.get().powf(overlap) + arithmetic.get().powf(overlap)).powf(1.0 / overlap);
-
-    let kv_share = (own.kv_share * streams.powf(shared.batch_kv_growth))
-        .min(shared.batch_kv_limit.max(own.kv_share));
-    let latent = if work.latent { own.latent_kv } else { 1.0 };
-    let kv: Seconds = work.kv_read(depth) * (streams * latent) / (rates.bandwidth * kv_share);
-
-    let state_share = shared.state_efficiency * own.bandwidth_share;
-    let state: Seconds = work.state * (2.0 * streams) / (rates.bandwidth * state_share);
-
-    let layers = Seconds::us(own.layer_us * work.layer_weight);
-    let fixed = Seconds::us(shared.step_us);
-    let further = Seconds::us(own.stream_us * (streams - 1.0));
+/// A step of `streams` streams on each copy, each with `depth` tokens of context.
+pub fn step(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> Step {
+    let width = f64::from(run.split.tensor);
+    let memory = memory(run, constants, streams) / width;
+    let arithmetic = arithmetic(run, constants, streams) / width;
+    let mut overlap = constants[Parameter::OverlapSingle].max(1.0);
+    if streams > 1.0 {
+        overlap = overlap.min(constants[Parameter::OverlapBatch].max(1.0));
+    }
+    let busy = norm(memory, arithmetic, overlap);
+    let kv = kv(run, constants, depth, streams) / width;
+    let state = state(run, constants, streams) / width;
+    let layers = constants[Parameter::LayerUs] * 1e-6 * layer_weight(run, constants);
+    let fixed = constants[Parameter::StepUs] * 1e-6;
+    let further = constants[Parameter::StreamUs] * 1e-6 * (streams - 1.0);
+    let link = link::all_reduce(run, constants, streams) + link::handover(run, constants, streams);
+    let host = offload::decode(run, constants, streams);
+    let device = (busy + kv + state) / power::decode(run, constants);
     Step {
         memory,
         arithmetic,
@@ -104,6 +108,107 @@ pub fn step(
         layers,
         fixed,
         streams: further,
-        total: Seconds::new(busy) + kv + state + layers + fixed + further,
+        link,
+        host,
+        total: device + layers + fixed + further + link + host,
     }
+}
+
+/// `(a^p + b^p)^(1/p)`: two kinds of work that overlap the better the larger `p`.
+pub(crate) fn norm(a: f64, b: f64, p: f64) -> f64 {
+    let (large, small) = if a > b { (a, b) } else { (b, a) };
+    if small <= 0.0 {
+        return large;
+    }
+    large * (1.0 + (small / large).powf(p)).powf(1.0 / p)
+}
+
+/// Reading weights: every byte a step needs, once (roofline; Williams et al. 2009). Packed types
+/// read at their own share of the bandwidth.
+fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
+    let work = run.work;
+    let resident = 1.0 - run.host.map_or(0.0, |host| host.share);
+    let (mut experts, mut base) = (0.0, 1.0);
+    if work.is_mixture() {
+        let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
+        experts = touched / work.experts as f64 / constants[Parameter::ExpertGather] * resident;
+    } else {
+        base = resident;
+    }
+    let mut bytes = 0.0;
+    for (kernel, own) in work.kernels.iter().enumerate() {
+        let read = (own.base + own.head) * base + own.experts * experts;
+        if read > 0.0 {
+            bytes += read / constants[Parameter::ReadFloat16.for_kernel(kernel)];
+        }
+    }
+    bytes / (constants[Parameter::BandwidthShare] * run.rates.bandwidth)
+}
+
+/// Unpacking weights on the shader units, or the matrix products of a batch, whichever is longer.
+fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
+    let work = run.work;
+    let used = work.used_share();
+    let mut operations = 0.0;
+    for (kernel, own) in work.kernels.iter().enumerate() {
+        let active = own.base_parameters + own.head_parameters + own.expert_parameters * used;
+        if active > 0.0 {
+            operations += active * constants[Parameter::UnpackFloat16.for_kernel(kernel)];
+        }
+    }
+    let unpack = operations * constants[Parameter::UnpackCost] / run.rates.shader;
+    if streams <= 1.0 {
+        return unpack;
+    }
+    let dense = work.weights.base_parameters + work.weights.head_parameters;
+    let mut products = 2.0 * dense * streams;
+    if work.is_mixture() {
+        // Each touched expert's product is padded to whole tiles.
+        let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
+        let one = work.weights.expert_parameters / work.experts as f64;
+        let rows =
+            streams * work.experts_used as f64 + (constants[Parameter::ExpertTile]) * touched;
+        products += 2.0 * one * rows;
+    }
+    unpack.max(products / (run.rates.matrix * constants[Parameter::BatchMatrixShare]))
+}
+
+/// Reading the KV cache: every stream's own, better spread over the device the more there are.
+fn kv(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> f64 {
+    let own = constants[Parameter::KvShare];
+    let grown = own * streams.powf(constants[Parameter::BatchKvGrowth].min(0.9));
+    let share = grown.min(constants[Parameter::BatchKvLimit].max(own));
+    let mut cost = if run.work.latent { constants[Parameter::LatentKv] } else { 1.0 };
+    if run.work.kv.bytes_per_element() < 2.0 {
+        cost *= constants[Parameter::QuantizedKv];
+    }
+    run.work.kv_read(depth).get() * streams * cost / (run.rates.bandwidth * share)
+}
+
+/// Reading and writing recurrent state, once per stream.
+fn state(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
+    let share = constants[Parameter::StateShare] * constants[Parameter::BandwidthShare];
+    2.0 * streams * run.work.state.get() / (run.rates.bandwidth * share)
+}
+
+/// Layers in units of plain ones. A layer is half mixing, half feed-forward; a block that is only
+/// one of the two counts half.
+pub(crate) fn layer_weight(run: &Run<'_>, constants: &Constants) -> f64 {
+    let count = &run.work.layers;
+    // A kind of layer never costs less than a third of a plain one.
+    let half = |parameter| (constants[parameter] - 0.5).max(0.3);
+    let mixing = if run.work.latent { half(Parameter::LatentLayer) } else { 0.5 };
+    count.attention * mixing
+        + count.recurrent * half(Parameter::RecurrentLayer)
+        + count.mixture * half(Parameter::MixtureLayer)
+        + count.dense * 0.5
+}
+
+/// The kinds of kernels that a model's weights need.
+pub(crate) fn kernels(run: &Run<'_>) -> impl Iterator<Item = Kernel> {
+    let used = |kernel: &Kernel| {
+        let own = &run.work.kernels[kernel.index()];
+        own.base + own.head + own.experts > 0.0
+    };
+    Kernel::ALL.into_iter().filter(used)
 }

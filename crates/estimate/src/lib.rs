@@ -3,27 +3,42 @@
 //! | question | module |
 //! |---|---|
 //! | which tensors does a model have? | [`architecture`] |
-//! | which type does each get under a format, and how many bytes is that? | [`recipe`], [`weights`] |
+//! | how many bytes under a format? | [`recipe`], [`weights`] |
 //! | how much memory does a context take? | [`context`] |
 //! | what lies on the host and on each device? | [`placement`], [`graph`] |
-//! | how many layers, how much context, how many streams fit? | [`fit`] |
+//! | how many layers, how much context, how many streams fit? | [`room`] |
 //! | what model is in this file? | [`from_file`] |
-//! | how good is that? | [`memory_accuracy`] |
+//! | how good are the bytes on measured rows? | [`memory_accuracy`] |
+//! | how long does a step take, how long a prompt? | [`decode`], [`prefill`] |
+//! | which constants hold for an engine on a device? | [`calibration`], [`fit`] |
+//! | how good are the speeds on measured rows? | [`case`], [`accuracy`] |
 
+pub mod accuracy;
 pub mod answer;
 pub mod architecture;
+pub mod calibration;
+pub mod case;
 pub mod context;
 pub mod decode;
 pub mod fit;
 pub mod from_file;
 pub mod graph;
+pub mod link;
 pub mod memory;
 pub mod memory_accuracy;
+pub mod offload;
+pub mod outline;
+pub mod parameter;
 pub mod placement;
+pub mod power;
 pub mod prefill;
 pub mod rate;
 pub mod recipe;
+pub mod room;
+pub mod run;
+pub mod serving;
 pub mod setup;
+pub mod speculative;
 pub mod speed;
 pub mod term;
 pub mod weights;

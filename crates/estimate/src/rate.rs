@@ -17,6 +17,92 @@ pub struct MissingFact {
     pub key: String,
 }
 
+/// What one device offers, in bytes and operations per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rates {
+    /// Nominal memory bandwidth.
+    pub bandwidth: f64,
+    /// FP32 shader rate.
+    pub shader: f64,
+    /// Matrix rate that the engine's kernels for these weights are measured by.
+    pub matrix: f64,
+    /// Matrix rate for attention, which computes in 16 bits whatever the weights are.
+    pub attention: f64,
+    /// PCIe bandwidth in one direction.
+    pub pcie: f64,
+    /// NVLink bandwidth in one direction.
+    pub nvlink: Option<f64>,
+    /// Rated power in watts.
+    pub rated_power: Option<f64>,
+    /// How the matrix rate came about.
+    pub basis: Basis,
+}
+
+/// Bytes per second of one PCIe 3.0 lane after encoding; every generation doubles it: PCI-SIG base specifications.
+const PCIE_3_LANE: f64 = 0.985e9;
+
+/// The rates of a device under an engine that computes in `kind`.
+///
+/// # Errors
+/// When the data sheet lacks the bandwidth, or every arithmetic rate.
+pub fn rates(
+    catalog: &Catalog,
+    id: &Id,
+    gpu: &Gpu,
+    kind: Peak,
+    native: Option<&str>,
+) -> Result<Rates, MissingFact> {
+    let bandwidth = bandwidth(id, gpu)?;
+    let of_siblings = |read: &dyn Fn(&Id, &Gpu) -> Option<FlopsPerSec>| {
+        sibling_ratio(catalog, id, gpu, read).map(|ratio| FlopsPerSec::new(ratio * bandwidth.get()))
+    };
+    let matrix_of = |id: &Id, gpu: &Gpu| peak(catalog, id, gpu, kind, None);
+    let assumed =
+        |rate: Option<FlopsPerSec>, error| rate.map(|rate| (rate, Basis::Assumed)).ok_or(error);
+    let (attention, basis) = matrix_of(id, gpu).or_else(|error| {
+        assumed(of_siblings(&|id, gpu| Some(matrix_of(id, gpu).ok()?.0)), error)
+    })?;
+    let (matrix, basis) = peak(catalog, id, gpu, kind, native).unwrap_or((attention, basis));
+    let shader = shader(id, gpu)
+        .or_else(|error| of_siblings(&|id, gpu| shader(id, gpu).ok()).ok_or(error))?;
+    let generation = gpu.link.pcie_gen.unwrap_or(4.0);
+    let lanes = f64::from(gpu.link.pcie_lanes.unwrap_or(16));
+    Ok(Rates {
+        bandwidth: bandwidth.get(),
+        shader: shader.get(),
+        matrix: matrix.get(),
+        attention: attention.get(),
+        pcie: PCIE_3_LANE * lanes * 2f64.powf(generation - 3.0),
+        nvlink: gpu.link.nvlink_gb_per_s_per_direction.map(|rate| BytesPerSec::from(rate).get()),
+        rated_power: gpu.board.tdp_w.map(localrig_facts::unit::Watts::get),
+        basis,
+    })
+}
+
+/// Median of a rate over the bandwidth among devices of the same generation: what stands in for a
+/// rate that a data sheet lacks, since chips of a generation are scaled as a whole.
+fn sibling_ratio(
+    catalog: &Catalog,
+    id: &Id,
+    gpu: &Gpu,
+    rate: &dyn Fn(&Id, &Gpu) -> Option<FlopsPerSec>,
+) -> Option<f64> {
+    let ratios = |alike: &dyn Fn(&Gpu) -> bool| {
+        let all = catalog.all::<Gpu>().ok()?;
+        let mut found: Vec<f64> = all
+            .iter()
+            .filter(|(other, one)| *other != id && alike(one))
+            .filter_map(|(other, one)| {
+                Some(rate(other, one)?.get() / bandwidth(other, one).ok()?.get())
+            })
+            .collect();
+        found.sort_by(f64::total_cmp);
+        found.get(found.len() / 2).copied()
+    };
+    ratios(&|one| one.generation.is_some() && one.generation == gpu.generation)
+        .or_else(|| ratios(&|one| one.vendor == gpu.vendor && one.kind == gpu.kind))
+}
+
 /// Nominal memory bandwidth.
 ///
 /// # Errors
@@ -40,6 +126,7 @@ pub fn shader(id: &Id, gpu: &Gpu) -> Result<FlopsPerSec, MissingFact> {
         // Chips without matrix units list one FP16 rate, which is the shader rate.
         compute.fp16_tflops,
         compute.listed_tflops,
+        compute.gemm_fp16_measured_tflops,
     ])
     .ok_or_else(|| MissingFact { id: id.clone(), key: "compute.fp32_tflops".to_owned() })
 }
@@ -67,6 +154,16 @@ pub fn peak(
     let missing = |key: &str| MissingFact { id: id.clone(), key: key.to_owned() };
     let read = |rate: FlopsPerSec| (rate, Basis::Exact);
     let derived = |rate: FlopsPerSec| (rate, Basis::Modelled);
+    // Better a rate of another kind than none: the basis says so.
+    let last = || {
+        first(&[
+            compute.listed_tflops,
+            compute.gemm_fp16_measured_tflops,
+            compute.fp16_vector_tflops,
+            compute.fp32_tflops,
+        ])
+        .map(|rate| (rate, Basis::Assumed))
+    };
     match kind {
         Peak::HalfInt8 => first(&[compute.int8_tops])
             .map(|rate| read(rate * 0.5))
@@ -75,6 +172,7 @@ pub fn peak(
             })
             // Without integer matrix units its FP16 path is used.
             .or_else(|| fp16(compute, generation, gpu, &by_ratio))
+            .or_else(last)
             .ok_or_else(|| missing("compute.int8_tops")),
         Peak::Fp16 => {
             let has = |format: &str| {
@@ -90,6 +188,7 @@ pub fn peak(
             native_rate
                 .map(read)
                 .or_else(|| fp16(compute, generation, gpu, &by_ratio))
+                .or_else(last)
                 .ok_or_else(|| missing("compute.fp16_tflops"))
         }
         Peak::Fp16Any => {
@@ -97,6 +196,7 @@ pub fn peak(
                 .map(read)
                 // Shader units of these chips do FP16 at the FP32 rate or faster.
                 .or_else(|| first(&[compute.fp32_tflops]).map(derived))
+                .or_else(last)
                 .ok_or_else(|| missing("compute.fp16_tflops"))
         }
     }

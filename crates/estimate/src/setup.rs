@@ -1,14 +1,15 @@
 //! How a machine would run a model: engine, stack, and the constants that hold for them.
 
-use localrig_facts::calibration::Class;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::{Container, Format};
 use localrig_facts::gpu::{Gpu, Stack};
 use localrig_facts::machine::{Device, Machine};
-use localrig_facts::{Basis, Catalog, CatalogError, Id};
+use localrig_facts::measured::Phase;
+use localrig_facts::{Catalog, CatalogError, Id};
 
-use crate::decode::Rates;
-use crate::rate::{self, MissingFact};
+use crate::calibration::{Calibration, Level, Placed, Seen, place};
+use crate::parameter::Constants;
+use crate::rate::MissingFact;
 
 /// Why a machine cannot run a model this way.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -63,20 +64,6 @@ pub enum SpeedError {
     /// A data sheet lacks a figure.
     #[error(transparent)]
     Missing(#[from] MissingFact),
-    /// Nobody has measured this engine on this kind of device.
-    #[error(
-        "missing fact: no calibration for {engine} with {stack} on generation {generation} ({device})"
-    )]
-    NoClass {
-        /// The engine.
-        engine: String,
-        /// The stack.
-        stack: &'static str,
-        /// The chip generation.
-        generation: String,
-        /// The device.
-        device: String,
-    },
 }
 
 /// An engine on a machine.
@@ -88,6 +75,23 @@ pub struct Setup<'a> {
     pub engine: &'a Engine,
     /// The stack it uses.
     pub stack: Stack,
+    /// Its constants on each kind of device, in the machine's order.
+    pub places: Vec<Place<'a>>,
+}
+
+/// An engine on one kind of device.
+#[derive(Clone, Debug)]
+pub struct Place<'a> {
+    /// Its class and where it stands in the hierarchy of constants.
+    pub placed: Placed<'a>,
+    /// The constants.
+    pub constants: Constants,
+    /// What of its generation has been measured.
+    pub seen: Seen,
+    /// What of its prefill has been measured.
+    pub prefill_seen: Seen,
+    /// Measured rows of what was seen.
+    pub rows: u32,
 }
 
 /// Stacks in the order engines are best served by.
@@ -154,13 +158,24 @@ impl<'a> Setup<'a> {
                 && machine.devices.iter().all(|device| device.gpu.stacks.contains(stack))
         };
         let possible: Vec<Stack> = PREFERENCE.into_iter().filter(runs).collect();
-        let measured = possible.iter().copied().find(|stack| {
+        let calibration = Calibration::of(catalog)?;
+        let places = |stack: Stack| {
             machine
                 .devices
                 .iter()
-                .all(|device| class(catalog, engine_id, engine, *stack, device).is_ok())
-        });
-        let Some(stack) = measured.or_else(|| possible.first().copied()) else {
+                .map(|device| place_on(catalog, &calibration, engine_id, stack, device))
+                .collect::<Result<Vec<_>, CatalogError>>()
+        };
+        // What has been measured on all devices, then the order of preference.
+        let mut best: Option<(Seen, Stack, Vec<Place<'a>>)> = None;
+        for stack in possible {
+            let found = places(stack)?;
+            let seen = found.iter().map(|one| one.seen).max().unwrap_or(Seen::Neither);
+            if best.as_ref().is_none_or(|(known, ..)| seen < *known) {
+                best = Some((seen, stack, found));
+            }
+        }
+        let Some((_, stack, places)) = best else {
             let words = |stacks: &[Stack]| {
                 stacks.iter().map(|stack| stack_word(*stack)).collect::<Vec<_>>().join(", ")
             };
@@ -175,67 +190,31 @@ impl<'a> Setup<'a> {
                 offered: gpu.map_or_else(String::new, |gpu| words(&gpu.stacks)),
             });
         };
-        Ok(Self { engine_id, engine, stack })
-    }
-
-    /// The constants for a device.
-    ///
-    /// # Errors
-    /// When there are none.
-    pub fn class(
-        &self,
-        catalog: &'a Catalog,
-        device: &Device<'_>,
-    ) -> Result<(&'a Id, &'a Class), SpeedError> {
-        class(catalog, self.engine_id, self.engine, self.stack, device)
-    }
-
-    /// The rates of a device, with the matrix rate the class refers to.
-    ///
-    /// # Errors
-    /// When the bandwidth or the shader rate is not in the catalog.
-    pub fn rates(
-        &self,
-        catalog: &Catalog,
-        class: &Class,
-        device: &Device<'_>,
-        native: Option<&str>,
-    ) -> Result<(Rates, Result<Basis, MissingFact>), SpeedError> {
-        let peak = class.prefill.as_ref().map_or(
-            Err(MissingFact { id: device.id.clone(), key: "prefill constants".to_owned() }),
-            |prefill| rate::peak(catalog, device.id, device.gpu, prefill.peak, native),
-        );
-        let rates = Rates {
-            bandwidth: rate::bandwidth(device.id, device.gpu)?,
-            shader: rate::shader(device.id, device.gpu)?,
-            matrix: peak.as_ref().ok().map(|(rate, _)| *rate),
-        };
-        Ok((rates, peak.map(|(_, basis)| basis)))
+        Ok(Self { engine_id, engine, stack, places })
     }
 }
 
-fn class<'a>(
+fn place_on<'a>(
     catalog: &'a Catalog,
-    engine_id: &Id,
-    engine: &Engine,
+    calibration: &Calibration,
+    engine: &Id,
     stack: Stack,
     device: &Device<'_>,
-) -> Result<(&'a Id, &'a Class), SpeedError> {
-    let generation = device.gpu.generation.as_deref().unwrap_or_default();
-    catalog
-        .all::<Class>()?
-        .iter()
-        .find(|(_, class)| {
-            class.stack == stack
-                && class.engines.iter().any(|one| one == engine_id.short())
-                && class.generations.iter().any(|one| one == generation)
-        })
-        .ok_or_else(|| SpeedError::NoClass {
-            engine: engine.name.clone(),
-            stack: stack_word(stack),
-            generation: if generation.is_empty() { "(not given)" } else { generation }.to_owned(),
-            device: device.gpu.name.clone(),
-        })
+) -> Result<Place<'a>, CatalogError> {
+    let placed = place(catalog, engine.short(), stack, device.id, device.gpu, "")?;
+    let seen = calibration.seen(&placed.site, Phase::Decode);
+    let level = match seen {
+        Seen::Unit => Level::Unit,
+        Seen::Stack => Level::Stack,
+        Seen::Neither => Level::All,
+    };
+    Ok(Place {
+        constants: calibration.constants(&placed.site),
+        rows: calibration.rows(&placed.site, level).decode,
+        prefill_seen: calibration.seen(&placed.site, Phase::Prefill),
+        seen,
+        placed,
+    })
 }
 
 fn check_age(engine: &Engine, gpu: &Gpu) -> Result<(), SetupError> {

@@ -1,17 +1,23 @@
 //! Speed of a model on a machine, with intervals and the reasons.
 
-use localrig_facts::calibration::Class;
+use localrig_facts::calibration::{DefaultSplit, Intervals};
+use localrig_facts::gpu::{Gpu, GpuKind, NvLink, Segment};
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::unit::{Seconds, Tokens, TokensPerSec};
-use localrig_facts::{Basis, Catalog, Estimate, Id};
+use localrig_facts::{Basis, Catalog, Estimate};
 use serde::Serialize;
 
-use crate::decode::{Rates, Step, step};
+use crate::calibration::Seen;
+use crate::decode::{Step, step};
+use crate::fit::interval::{Kind, half_width};
+use crate::parameter::Constants;
 use crate::prefill::prefill;
-use crate::rate::MissingFact;
-use crate::setup::{Setup, SpeedError, stack_word};
-use crate::term::Term;
+use crate::rate::{Rates, rates};
+use crate::run::{Link, Run, Split};
+use crate::setup::{Setup, SpeedError};
 use crate::work::Work;
+
+mod derivation;
 
 /// Speed of generation at one depth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -41,32 +47,46 @@ pub struct PrefillSpeed {
 #[derive(Clone, Debug)]
 struct Stage<'a> {
     device: Device<'a>,
-    class_id: &'a Id,
-    class: &'a Class,
+    constants: Constants,
     rates: Rates,
-    peak: Result<Basis, MissingFact>,
+    split: Split,
+    chunk_tokens: f64,
     /// Share of the layers.
     share: f64,
+}
+
+impl Stage<'_> {
+    const fn run<'b>(&'b self, work: &'b Work) -> Run<'b> {
+        Run {
+            work,
+            rates: &self.rates,
+            split: self.split,
+            host: None,
+            chunk_tokens: self.chunk_tokens,
+            power_limit: None,
+            memory: None,
+        }
+    }
 }
 
 /// A model on a machine, ready to be asked for speeds.
 #[derive(Clone, Debug)]
 pub struct Pace<'a> {
-    catalog: &'a Catalog,
     work: &'a Work,
+    intervals: &'a Intervals,
     stages: Vec<Stage<'a>>,
-    devices: u32,
+    seen: Seen,
+    prefill_seen: Seen,
+    rows: u32,
 }
 
-/// Handing the stream of activations from one device to the next.
-const HANDOVER: Seconds = Seconds::us(20.0);
-
 impl<'a> Pace<'a> {
-    /// The pace of a model on the machine's devices: layers are spread by memory, and a token goes
-    /// through the devices one after the other.
+    /// The pace of a model on the machine's devices. Alike devices are used the way the engine
+    /// does by default; over unlike ones layers are spread by memory, and a token goes through
+    /// them one after the other.
     ///
     /// # Errors
-    /// When a rate or the calibration class is not in the catalog.
+    /// When a rate is not in the catalog.
     pub fn new(
         catalog: &'a Catalog,
         setup: &Setup<'a>,
@@ -75,258 +95,156 @@ impl<'a> Pace<'a> {
     ) -> Result<Self, SpeedError> {
         let memory = |device: &Device<'_>| device.memory.get() * f64::from(device.count);
         let whole: f64 = machine.devices.iter().map(memory).sum();
+        let alike = machine.devices.len() == 1;
         let mut stages = Vec::new();
-        for device in &machine.devices {
-            let (class_id, class) = setup.class(catalog, device)?;
-            let (rates, peak) = setup.rates(catalog, class, device, work.native.as_deref())?;
-            let share = memory(device) / whole;
-            stages.push(Stage { device: *device, class_id, class, rates, peak, share });
+        for (device, place) in machine.devices.iter().zip(&setup.places) {
+            let class = place.placed.class;
+            let native = work.native.as_deref();
+            let rates = rates(catalog, device.id, device.gpu, place.placed.peak, native)?;
+            let slices =
+                alike && class.parallel == DefaultSplit::Tensor && device.count.is_power_of_two();
+            let (stages_here, tensor) = if slices { (1, device.count) } else { (device.count, 1) };
+            stages.push(Stage {
+                device: *device,
+                constants: place.constants,
+                rates,
+                split: Split { stages: stages_here, tensor, replicas: 1, link: link(device.gpu) },
+                chunk_tokens: class.chunk_tokens as f64,
+                share: memory(device) / whole,
+            });
         }
-        let devices = machine.devices.iter().map(|device| device.count).sum();
-        Ok(Self { catalog, work, stages, devices })
+        Ok(Self {
+            work,
+            intervals: catalog.intervals()?,
+            stages,
+            seen: setup.places.iter().map(|place| place.seen).max().unwrap_or(Seen::Neither),
+            prefill_seen: setup
+                .places
+                .iter()
+                .map(|place| place.prefill_seen)
+                .max()
+                .unwrap_or(Seen::Neither),
+            rows: setup.places.iter().map(|place| place.rows).min().unwrap_or(0),
+        })
     }
 
-    /// The step as a sum over devices.
-    ///
-    /// # Errors
-    /// When the shared constants are not in the catalog, or a batch needs a matrix rate that is not.
-    pub fn step(&self, depth: f64, streams: f64) -> Result<Step, SpeedError> {
-        let constants = self.catalog.constants()?;
-        let mut sum = Step::default();
-        for stage in &self.stages {
-            if let (true, Err(missing)) = (streams > 1.0, &stage.peak) {
-                return Err(missing.clone().into());
-            }
-            let one = step(constants, stage.class, stage.rates, self.work, depth, streams);
-            let mut add = |into: fn(&mut Step) -> &mut Seconds, value: Seconds| {
-                *into(&mut sum) += value * stage.share;
-            };
-            add(|s| &mut s.memory, one.memory);
-            add(|s| &mut s.arithmetic, one.arithmetic);
-            add(|s| &mut s.kv, one.kv);
-            add(|s| &mut s.state, one.state);
-            add(|s| &mut s.layers, one.layers);
-            add(|s| &mut s.fixed, one.fixed);
-            add(|s| &mut s.streams, one.streams);
-            add(|s| &mut s.total, one.total);
-        }
-        let handover = HANDOVER * f64::from(self.devices - 1);
-        sum.fixed += handover;
+    /// The step, summed over devices.
+    pub fn step(&self, depth: f64, streams: f64) -> Step {
+        let parts = self.stages.iter().map(|stage| {
+            let run = stage.run(self.work);
+            step(&run, &stage.constants, depth, streams).scaled(stage.share)
+        });
+        let mut sum = parts.reduce(Step::plus).unwrap_or_default();
+        let handover = HANDOVER * (self.stages.len() as f64 - 1.0).max(0.0);
+        sum.link += handover;
         sum.total += handover;
-        Ok(sum)
+        sum
     }
 
     /// Generation speed of each of `streams` streams at a depth.
-    ///
-    /// # Errors
-    /// As [`Pace::step`].
-    pub fn decode(&self, depth: u64, streams: u64) -> Result<DecodeSpeed, SpeedError> {
-        let step = self.step(depth as f64, streams as f64)?;
-        let factor = self.decode_factor(streams)?;
-        let per_stream = Estimate::within_factor(step.speed(), factor, self.basis());
-        Ok(DecodeSpeed {
+    pub fn decode(&self, depth: u64, streams: u64) -> DecodeSpeed {
+        let time = self.step(depth as f64, streams as f64).total;
+        let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
+        let speed = TokensPerSec::new(1.0 / time);
+        let per_stream = Estimate::within_factor(speed, self.factor(kind), self.basis());
+        DecodeSpeed {
             depth_tokens: depth,
             per_stream_tok_per_s: per_stream,
             total_tok_per_s: per_stream.map(|speed| speed * streams as f64),
-        })
+        }
     }
 
     /// Time to read a prompt of `tokens` after `depth` cached ones, and to give the first token.
-    ///
-    /// # Errors
-    /// When a matrix rate is not in the catalog or the class has no prefill constants.
-    pub fn prefill(&self, tokens: u64, depth: u64) -> Result<PrefillSpeed, SpeedError> {
-        let constants = self.catalog.constants()?;
-        let mut time = Seconds::ZERO;
-        let mut worst = self.basis();
-        for stage in &self.stages {
-            let peak = stage.peak.clone()?;
-            let missing = || MissingFact { id: stage.class_id.clone(), key: "prefill".to_owned() };
-            let class = stage.class.prefill.as_ref().ok_or_else(missing)?;
-            let matrix = stage.rates.matrix.ok_or_else(missing)?;
-            worst = worst.max(peak);
-            let one = prefill(
-                constants,
-                class,
-                stage.rates.bandwidth,
-                matrix,
-                self.work,
-                tokens as f64,
-                depth as f64,
-            );
-            time += one.total * stage.share;
-        }
-        let factor = constants.interval.prefill * self.thin_factor(constants.interval.thin_class);
-        let first = time + self.step((depth + tokens) as f64, 1.0)?.total;
-        Ok(PrefillSpeed {
+    pub fn prefill(&self, tokens: u64, depth: u64) -> PrefillSpeed {
+        let time: f64 = self
+            .stages
+            .iter()
+            .map(|stage| {
+                let run = stage.run(self.work);
+                prefill(&run, &stage.constants, tokens as f64, depth as f64).total * stage.share
+            })
+            .sum();
+        let worst = self.stages.iter().map(|stage| stage.rates.basis).max();
+        let basis = self.basis().max(worst.unwrap_or(Basis::Modelled));
+        let factor = self.factor(Kind::Prefill);
+        let first = time + self.step((depth + tokens) as f64, 1.0).total;
+        let time = Seconds::new(time);
+        PrefillSpeed {
             prompt_tokens: tokens,
             depth_tokens: depth,
-            tok_per_s: Estimate::within_factor(Tokens::new(tokens as f64) / time, factor, worst),
-            ttft_s: Estimate::within_factor(first, factor, worst),
-        })
+            tok_per_s: Estimate::within_factor(Tokens::new(tokens as f64) / time, factor, basis),
+            ttft_s: Estimate::within_factor(Seconds::new(first), factor, basis),
+        }
     }
 
-    /// Half-width of the 80 % interval of generation, as a factor.
-    fn decode_factor(&self, streams: u64) -> Result<f64, SpeedError> {
-        let interval = &self.catalog.constants()?.interval;
-        let base =
-            if self.work.is_mixture() { interval.decode_mixture } else { interval.decode_dense };
-        let streams = if streams > 1 { interval.streams } else { 1.0 };
-        let devices = if self.devices > 1 { interval.devices } else { 1.0 };
-        Ok(base * self.thin_factor(interval.thin_class) * streams * devices)
-    }
-
-    fn thin_factor(&self, factor: f64) -> f64 {
-        if self.stages.iter().any(|stage| stage.class.rows < THIN) { factor } else { 1.0 }
+    /// Half-width of the 80 % interval, as a factor.
+    fn factor(&self, kind: Kind) -> f64 {
+        let seen = if kind == Kind::Prefill { self.prefill_seen } else { self.seen };
+        half_width(self.intervals, kind, self.work.is_mixture(), seen)
     }
 
     fn basis(&self) -> Basis {
-        if self.stages.iter().any(|stage| stage.class.rows == 0) {
-            Basis::Assumed
-        } else {
-            Basis::Modelled
-        }
+        if self.seen == Seen::Neither { Basis::Assumed } else { Basis::Modelled }
     }
 
     /// What the figures rest on, in one line for people.
     pub fn grounds(&self) -> String {
-        let stage = &self.stages[0];
-        match stage.class.rows {
-            0 => format!(
-                "{}: no measured rows, constants taken over from a similar class",
-                stage.class.name
+        match self.seen {
+            Seen::Unit => format!("constants from {} measured rows of this stack", self.rows),
+            Seen::Stack => format!(
+                "no measurement on this device; constants from {} measured rows of similar ones",
+                self.rows
             ),
-            rows => format!("{}: constants from {rows} measured rows", stage.class.name),
+            Seen::Neither => {
+                "no measured rows of this engine on this kind of device: constants of its parts"
+                    .to_owned()
+            }
         }
-    }
-
-    /// The derivation of a step.
-    ///
-    /// # Errors
-    /// As [`Pace::step`].
-    pub fn terms(
-        &self,
-        setup: &Setup<'_>,
-        depth: u64,
-        streams: u64,
-    ) -> Result<Vec<Term>, SpeedError> {
-        let constants = self.catalog.constants()?;
-        let step = self.step(depth as f64, streams as f64)?;
-        let stage = &self.stages[0];
-        let own = &stage.class.decode;
-        let class = stage.class_id.as_str();
-        let device = stage.device.id.as_str();
-        let ms = |time: Seconds| format!("{:.3} ms", time.to_ms());
-        let touched =
-            self.work.experts_touched(streams as f64, constants.decode.routing_correlation);
-        let read = self.work.active_bytes();
-        let bandwidth = stage.rates.bandwidth.to_gb_per_s();
-        let memory = if self.work.is_mixture() {
-            format!(
-                "(base {:.2} GB + {touched:.1} of {} experts, {:.2} GB in all, / gather {}) / (bandwidth {bandwidth:.0} GB/s * share {} * packing {:.2})",
-                self.work.weights.base.to_gb(),
-                self.work.experts,
-                self.work.weights.experts.to_gb(),
-                constants.decode.expert_gather,
-                own.bandwidth_share,
-                self.work.decode_cost
-            )
-        } else {
-            format!(
-                "weights {:.2} GB / (bandwidth {bandwidth:.0} GB/s * share {} * packing {:.2})",
-                read.to_gb(),
-                own.bandwidth_share,
-                self.work.decode_cost
-            )
-        };
-        let basis = self.basis();
-        let mut terms = vec![
-            Term::new(
-                "weights read per token",
-                "all but looked-up embeddings, and the experts a token uses",
-                format!("{:.2} GB", read.to_gb()),
-                Basis::Exact,
-                &[],
-            ),
-            Term::new("memory", memory, ms(step.memory), basis, &[device, class, "calibration"]),
-            Term::new(
-                "arithmetic",
-                format!(
-                    "active parameters {:.2} G * {:.1} operations * {} / FP32 rate {:.1} TFLOP/s, or matrix products of the batch if longer",
-                    self.work.active_parameters() / 1e9,
-                    self.work.operations,
-                    own.unpack,
-                    stage.rates.shader.to_tflops()
-                ),
-                ms(step.arithmetic),
-                basis,
-                &[device, class],
-            ),
-            Term::new(
-                "KV cache",
-                format!(
-                    "{:.2} GB read for {streams} stream(s) at depth {depth} / (bandwidth * share {})",
-                    self.work.kv_read(depth as f64).to_gb() * streams as f64,
-                    own.kv_share
-                ),
-                ms(step.kv),
-                basis,
-                &[device, class],
-            ),
-            Term::new(
-                "layers",
-                format!("{:.1} plain layers * {} us", self.work.layer_weight, own.layer_us),
-                ms(step.layers),
-                basis,
-                &[class],
-            ),
-            Term::new(
-                "fixed",
-                "cost of a step, and of handing over between devices",
-                ms(step.fixed),
-                basis,
-                &["calibration"],
-            ),
-        ];
-        if step.state > Seconds::ZERO {
-            terms.push(Term::new(
-                "recurrent state",
-                "read and written once per stream",
-                ms(step.state),
-                basis,
-                &[class],
-            ));
-        }
-        if streams > 1 {
-            terms.push(Term::new(
-                "further streams",
-                format!("{} us for each after the first", own.stream_us),
-                ms(step.streams),
-                basis,
-                &[class],
-            ));
-        }
-        terms.push(Term::new(
-            "step",
-            "memory and arithmetic overlapped, plus the rest",
-            format!("{} = {:.1} tok/s per stream", ms(step.total), step.speed().get()),
-            basis,
-            &[],
-        ));
-        terms.push(Term::new(
-            "interval",
-            format!(
-                "80 % of held-out measurements lie within this factor ({} on {})",
-                setup.engine.name,
-                stack_word(setup.stack)
-            ),
-            format!("x/÷ {:.2}", self.decode_factor(streams)?),
-            basis,
-            &["calibration"],
-        ));
-        Ok(terms)
     }
 }
 
-/// Classes with fewer measured rows get wider intervals.
-const THIN: u32 = 30;
+/// Handing a step from one kind of device to another, in seconds.
+const HANDOVER: f64 = 20e-6;
+
+/// What joins devices of a kind: peer access only outside GeForce, machines over their fastest port.
+fn link(gpu: &Gpu) -> Link {
+    match (gpu.kind, gpu.link.nvlink, gpu.segment) {
+        (GpuKind::Unified, ..) => match gpu.vendor.as_str() {
+            "NVIDIA" => Link::Roce,
+            "Apple" => Link::Thunderbolt,
+            _ => Link::Ethernet,
+        },
+        (_, Some(NvLink::Carrier), _) => Link::NvLink,
+        (_, _, Some(Segment::Consumer) | None) => Link::PcieHost,
+        _ => Link::PciePeer,
+    }
+}
+
+/// Probability that `a` is faster than `b`, both with 80 % intervals.
+///
+/// Errors are taken as log-normal. `common` is the share of the squared error that the two have in
+/// common and that cancels: 0 for unlike machines, [`localrig_facts::calibration::Stratum::common`]
+/// for the same stack.
+pub fn faster(a: &Estimate<TokensPerSec>, b: &Estimate<TokensPerSec>, common: f64) -> f64 {
+    let spread = |one: &Estimate<TokensPerSec>| {
+        (one.high.get() / one.low.get()).ln() / (2.0 * EIGHTY_PERCENT)
+    };
+    let (own, other) = (spread(a), spread(b));
+    let variance = own * own + other * other - 2.0 * common.clamp(0.0, 1.0) * own * other;
+    let ahead = (a.value.get() / b.value.get()).ln();
+    normal(ahead / variance.sqrt().max(1e-9))
+}
+
+/// Standard deviations that 80 % of a normal distribution lie within.
+const EIGHTY_PERCENT: f64 = 1.281_551_565_5;
+
+/// The normal distribution function, to 1e-7 (Abramowitz and Stegun 26.2.17).
+fn normal(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
+    let poly = t
+        * (0.319_381_530
+            + t * (-0.356_563_782
+                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let tail = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * poly;
+    if x > 0.0 { 1.0 - tail } else { tail }
+}

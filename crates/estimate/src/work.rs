@@ -3,12 +3,11 @@
 //! Gathered once per model, format and KV type; the step formulas in [`crate::decode`] and
 //! [`crate::prefill`] only combine these numbers with a device's.
 
-use localrig_facts::calibration::SharedConstants;
-use localrig_facts::format::Precision;
+use localrig_facts::format::{Kernel, Precision};
 use localrig_facts::model::{AttentionScheme, Recurrence};
 use localrig_facts::unit::Bytes;
 
-use crate::architecture::Layout;
+use crate::architecture::{Layer, Layout};
 use crate::context::{KvType, state_bytes};
 use crate::recipe::Recipe;
 use crate::weights::{Weights, weights_of};
@@ -20,14 +19,14 @@ pub struct Work {
     pub weights: Weights,
     /// KV type the caches below are counted in.
     pub kv: KvType,
-    /// Experts of a mixture layer, and how many a token uses; zeros for dense models.
+    /// Weights by the kernels that unpack them, in the order of [`Kernel::ALL`].
+    pub kernels: [KernelWork; Kernel::ALL.len()],
+    /// Experts of a mixture layer; 0 for dense models.
     pub experts: u64,
     /// Experts a token uses.
     pub experts_used: u64,
-    /// Layers in units of plain ones: launches and small kernels.
-    pub layer_weight: f64,
-    /// Layers as such.
-    pub layers: u32,
+    /// Layers by what they do.
+    pub layers: LayerCount,
     /// Width of the residual stream, for messages between devices.
     pub hidden: u64,
     /// Recurrent state of one sequence.
@@ -38,16 +37,42 @@ pub struct Work {
     pub attention: Vec<Attention>,
     /// Multiply-adds of the recurrent scan per token, all layers.
     pub scan: f64,
-    /// Efficiency of reading the weights relative to k-quants, averaged over bytes read.
-    pub decode_cost: f64,
-    /// Arithmetic operations per weight to unpack it, averaged over parameters read.
-    pub operations: f64,
-    /// Speed of matrix products in prefill relative to the class, averaged over parameters.
-    pub prefill_cost: f64,
     /// Number format that matrix units could compute in natively: `fp8`, `fp4`, `int8`.
     pub native: Option<String>,
     /// Storage class of the format.
     pub precision: Precision,
+}
+
+/// Weights that one kind of kernel reads, in bytes and in parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KernelWork {
+    /// Bytes read for every token, without the output matrix.
+    pub base: f64,
+    /// Bytes of the output matrix.
+    pub head: f64,
+    /// Bytes of all routed experts.
+    pub experts: f64,
+    /// Parameters in `base`.
+    pub base_parameters: f64,
+    /// Parameters in `head`.
+    pub head_parameters: f64,
+    /// Parameters in `experts`.
+    pub expert_parameters: f64,
+}
+
+/// Layers by what they do; a layer counts once for mixing tokens and once for its feed-forward part.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct LayerCount {
+    /// All of them.
+    pub all: f64,
+    /// With attention.
+    pub attention: f64,
+    /// With a recurrence.
+    pub recurrent: f64,
+    /// With routed experts.
+    pub mixture: f64,
+    /// With a dense feed-forward part.
+    pub dense: f64,
 }
 
 /// Attention of layers that are alike.
@@ -68,66 +93,81 @@ pub struct Attention {
 impl Attention {
     /// Positions one query reads at a depth.
     pub fn positions(&self, depth: f64) -> f64 {
-        let mut positions = depth;
-        for limit in [self.window, self.selects].into_iter().flatten() {
-            positions = positions.min(limit as f64);
-        }
-        positions
+        depth.min(self.limit())
+    }
+
+    /// Most positions a query sees.
+    pub fn limit(&self) -> f64 {
+        let limits = [self.window, self.selects].into_iter().flatten();
+        limits.fold(f64::INFINITY, |least, limit| least.min(limit as f64))
     }
 }
 
 impl Work {
     /// The demands of a model under a recipe.
-    pub fn new(
-        constants: &SharedConstants,
-        layout: &Layout,
-        recipe: &Recipe<'_>,
-        kv: KvType,
-    ) -> Self {
+    pub fn new(layout: &Layout, recipe: &Recipe<'_>, kv: KvType) -> Self {
         let types = recipe.types(layout);
         let weights = weights_of(layout, recipe, &types);
-        let (experts, used) = (layout.experts(), layout.dim("experts_used"));
-        let share = if experts == 0 { 0.0 } else { used as f64 / experts as f64 };
-        let mut read = Mean::default();
-        let mut operations = Mean::default();
-        let mut products = Mean::default();
+        let mut kernels = [KernelWork::default(); Kernel::ALL.len()];
         for (tensor, kind) in layout.tensors.iter().zip(types) {
             let main = tensor.layer.is_none_or(|layer| layer < layout.main_layers);
-            let looked_up =
-                tensor.is_lookup() && !(layout.tied && &*tensor.name == "token_embd.weight");
-            if !main || tensor.table || looked_up || !tensor.loaded {
+            let head = &*tensor.name == "output.weight"
+                || (layout.tied && &*tensor.name == "token_embd.weight");
+            if !main || tensor.table || (tensor.is_lookup() && !head) || !tensor.loaded {
                 continue;
             }
-            let part = if tensor.is_routed_expert() { share } else { 1.0 };
-            let elements = tensor.elements() as f64 * part;
-            // The linter holds every tensor type to a known kernel.
-            let Some(cost) = constants.kernels.get(&kind.kernel) else {
-                continue;
+            let elements = tensor.elements();
+            let bytes = elements as f64 * kind.bits_per_weight() / 8.0;
+            let sums = &mut kernels[kind.kernel.index()];
+            let (into, count) = if head {
+                (&mut sums.head, &mut sums.head_parameters)
+            } else if tensor.is_routed_expert() {
+                (&mut sums.experts, &mut sums.expert_parameters)
+            } else {
+                (&mut sums.base, &mut sums.base_parameters)
             };
-            let bytes = elements * kind.bits_per_weight() / 8.0;
-            // Times add, so efficiencies average harmonically.
-            read.add(bytes, 1.0 / cost.decode);
-            operations.add(elements, cost.operations);
-            products.add(elements, 1.0 / cost.prefill);
+            *into += bytes;
+            *count += elements as f64;
         }
         Self {
             kv,
-            experts,
-            experts_used: used,
-            layer_weight: layer_weight(constants, layout),
-            layers: layout.main_layers,
+            kernels,
+            experts: layout.experts(),
+            experts_used: layout.dim("experts_used"),
+            layers: count_layers(&layout.layers[..layout.main_layers as usize]),
             hidden: layout.dim("hidden"),
             state: Bytes::new(state_bytes(layout) as f64),
             latent: layout.attention == AttentionScheme::Mla,
             attention: attention(layout, kv),
-            scan: scan(constants, layout),
-            decode_cost: 1.0 / read.value(),
-            operations: operations.value(),
-            prefill_cost: 1.0 / products.value(),
+            scan: scan(layout),
             native: recipe.format.native.clone(),
             precision: recipe.format.precision,
             weights,
         }
+    }
+
+    /// The same model in a file whose size is known: every part scaled alike, since a dynamic
+    /// recipe does not say which tensors differ.
+    #[must_use]
+    pub fn scaled_to(mut self, file: Bytes) -> Self {
+        let factor = file / self.weights.file;
+        for one in &mut self.kernels {
+            one.base *= factor;
+            one.head *= factor;
+            one.experts *= factor;
+        }
+        let weights = &mut self.weights;
+        for bytes in [
+            &mut weights.loaded,
+            &mut weights.file,
+            &mut weights.base,
+            &mut weights.experts,
+            &mut weights.head,
+            &mut weights.lookup,
+        ] {
+            *bytes = *bytes * factor;
+        }
+        self
     }
 
     /// Whether it is a mixture of experts.
@@ -135,16 +175,18 @@ impl Work {
         self.experts > 0
     }
 
+    /// Share of a layer's experts that one token uses.
+    pub fn used_share(&self) -> f64 {
+        if self.experts == 0 { 0.0 } else { self.experts_used as f64 / self.experts as f64 }
+    }
+
     /// Experts touched by a step of `tokens` tokens, per layer.
     ///
     /// Independent routing would give `E (1 - (1 - k/E)^tokens)`. Tokens of related text agree, so
     /// the exponent is `tokens^correlation`; one token touches `k`.
     pub fn experts_touched(&self, tokens: f64, correlation: f64) -> f64 {
-        if self.experts == 0 {
-            return 0.0;
-        }
-        let (all, used) = (self.experts as f64, self.experts_used as f64);
-        all * (1.0 - (1.0 - used / all).powf(tokens.powf(correlation)))
+        let all = self.experts as f64;
+        all * (1.0 - (1.0 - self.used_share()).powf(tokens.powf(correlation)))
     }
 
     /// Parameters that take part in one token, the head included.
@@ -156,18 +198,12 @@ impl Work {
 
     /// Parameters of the routed experts that one token uses.
     pub fn active_expert_parameters(&self) -> f64 {
-        if self.experts == 0 {
-            return 0.0;
-        }
-        self.weights.expert_parameters * self.experts_used as f64 / self.experts as f64
+        self.weights.expert_parameters * self.used_share()
     }
 
     /// Bytes of weights one token reads.
     pub fn active_bytes(&self) -> Bytes {
-        if self.experts == 0 {
-            return self.weights.base;
-        }
-        self.weights.base + self.weights.experts * (self.experts_used as f64 / self.experts as f64)
+        self.weights.base + self.weights.experts * self.used_share()
     }
 
     /// Bytes of KV cache read by one token of one stream at a depth.
@@ -180,46 +216,16 @@ impl Work {
     }
 }
 
-#[derive(Default)]
-struct Mean {
-    weight: f64,
-    sum: f64,
-}
-
-impl Mean {
-    fn add(&mut self, weight: f64, value: f64) {
-        self.weight += weight;
-        self.sum += weight * value;
+fn count_layers(layers: &[Layer]) -> LayerCount {
+    let count =
+        |test: &dyn Fn(&Layer) -> bool| layers.iter().filter(|one| test(one)).count() as f64;
+    LayerCount {
+        all: layers.len() as f64,
+        attention: count(&|one| one.is("full") || one.is("sliding") || one.is("chunked")),
+        recurrent: count(&|one| one.is("recurrent")),
+        mixture: count(&|one| one.is("moe")),
+        dense: count(&|one| one.is("dense") && !one.is("moe")),
     }
-
-    fn value(&self) -> f64 {
-        if self.weight > 0.0 { self.sum / self.weight } else { 1.0 }
-    }
-}
-
-/// Layers in units of plain ones. A layer is half mixing, half feed-forward; a block that is only
-/// one of the two counts half.
-fn layer_weight(constants: &SharedConstants, layout: &Layout) -> f64 {
-    let decode = &constants.decode;
-    let latent = layout.attention == AttentionScheme::Mla;
-    let main = &layout.layers[..layout.main_layers as usize];
-    main.iter()
-        .map(|layer| {
-            let mut weight = 0.0;
-            if layer.is("recurrent") {
-                weight += decode.recurrent_layer - 0.5;
-            }
-            if layer.is("full") || layer.is("sliding") || layer.is("chunked") {
-                weight += if latent { decode.latent_layer - 0.5 } else { 0.5 };
-            }
-            if layer.is("moe") {
-                weight += decode.mixture_layer - 0.5;
-            } else if layer.is("dense") {
-                weight += 0.5;
-            }
-            weight
-        })
-        .sum()
 }
 
 fn attention(layout: &Layout, kv: KvType) -> Vec<Attention> {
@@ -241,15 +247,15 @@ fn attention(layout: &Layout, kv: KvType) -> Vec<Attention> {
     kinds
 }
 
-fn scan(constants: &SharedConstants, layout: &Layout) -> f64 {
+/// Multiply-adds of the chunked scan per token: 6 for each element of a delta net's state, 3 for
+/// each of a Mamba-2 state (decay, update and read-out of blocks, Yang et al. 2024, arXiv
+/// 2412.06464; Dao and Gu 2024, arXiv 2405.21060).
+fn scan(layout: &Layout) -> f64 {
     let per_layer = match layout.recurrence {
         Some(Recurrence::GatedDeltaNet) => {
-            constants.prefill.scan_work
-                * (layout.dim("key_head_dim") * layout.dim("value_width")) as f64
+            6.0 * (layout.dim("key_head_dim") * layout.dim("value_width")) as f64
         }
-        Some(Recurrence::Mamba2) => {
-            constants.prefill.scan_work / 2.0 * (layout.dim("state") * layout.dim("inner")) as f64
-        }
+        Some(Recurrence::Mamba2) => 3.0 * (layout.dim("state") * layout.dim("inner")) as f64,
         Some(Recurrence::ShortConvolution) | None => 0.0,
     };
     let main = &layout.layers[..layout.main_layers as usize];

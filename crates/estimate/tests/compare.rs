@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use localrig_estimate::architecture::layout;
 use localrig_estimate::context::{KvType, LlamaContext};
-use localrig_estimate::fit::Load;
 use localrig_estimate::graph::GraphAsk;
 use localrig_estimate::placement::Offload;
 use localrig_estimate::recipe::Recipe;
+use localrig_estimate::room::Load;
 use localrig_estimate::weights::tensor_sizes;
 use localrig_facts::format::Format;
 use localrig_facts::model::Model;

@@ -1,5 +1,9 @@
 //! Constants of the speed model: data, with their origin. The formulas that use them are in
-//! `localrig_estimate::{decode, prefill}`.
+//! `localrig_estimate`, the fit that writes them is `localrig_estimate::fit`.
+//!
+//! People write `calibration/prior.toml` (what is believed before any row is seen) and
+//! `calibration/class.toml` (which engines and which chips behave alike); the fit writes
+//! `calibration/fitted.toml` and `calibration/interval.toml`.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +13,18 @@ use serde::{Deserialize, Serialize};
 use crate::gpu::Stack;
 use crate::source::{Note, Sources};
 
-/// Constants that hold for every engine and device: `catalog/calibration.toml`.
+/// What is believed of every constant before any measured row is seen: `calibration/prior.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SharedConstants {
-    /// Generating tokens.
-    pub decode: SharedDecode,
-    /// Reading prompts.
-    pub prefill: SharedPrefill,
-    /// Reading packed weights costs more or less than plain bytes: by the kernels that unpack them.
-    #[serde(rename = "kernel")]
-    pub kernels: BTreeMap<String, KernelCost>,
-    /// Half-widths of 80 % intervals, as factors.
-    pub interval: Intervals,
+pub struct Priors {
+    /// By the name of the constant.
+    #[serde(rename = "parameter")]
+    pub parameters: BTreeMap<String, Prior>,
+    /// Intervals of a model whose tensors are an outline are wider by this factor (of logarithms).
+    pub outline_widening: f64,
+    /// Where the belief differs from the common value: level, thing, constant → factor.
+    #[serde(default, rename = "factor")]
+    pub factors: BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,
@@ -29,144 +32,95 @@ pub struct SharedConstants {
     pub sources: Sources,
 }
 
-/// Shared constants of generation.
+/// One constant before the fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SharedDecode {
-    /// Efficiency of reading scattered experts, relative to one long read.
-    pub expert_gather: f64,
-    /// Cost of a layer with experts, in plain layers.
-    pub mixture_layer: f64,
-    /// Cost of a recurrent layer, in plain layers.
-    pub recurrent_layer: f64,
-    /// Cost of a layer with latent attention, in plain layers.
-    pub latent_layer: f64,
-    /// Fixed cost of a step in microseconds.
-    pub step_us: f64,
-    /// Exponent of the batch size in the number of experts touched: 1 = tokens choose experts
-    /// independently, less = they agree.
-    pub routing_correlation: f64,
-    /// Efficiency of reading and writing recurrent state, relative to weights.
-    pub state_efficiency: f64,
-    /// How memory time and arithmetic time combine for one stream: `(a^p + b^p)^(1/p)`.
-    pub overlap_single: f64,
-    /// The same for batches.
-    pub overlap_batch: f64,
-    /// KV read efficiency grows with the batch size to this power.
-    pub batch_kv_growth: f64,
-    /// … up to this share of the bandwidth.
-    pub batch_kv_limit: f64,
+pub struct Prior {
+    /// What it stands for, with its unit.
+    pub about: String,
+    /// Its value everywhere, in the unit of `about`.
+    pub value: f64,
+    /// How far it may differ, as a standard deviation of the logarithm.
+    #[serde(default)]
+    pub sd: Spread,
 }
 
-/// Shared constants of prefill.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SharedPrefill {
-    /// Tokens per expert below which expert matrices are half used.
-    pub expert_half_tokens: f64,
-    /// Efficiency of expert matrices relative to dense ones at many tokens per expert.
-    pub expert_efficiency: f64,
-    /// Share of the bandwidth that weights are read with.
-    pub weight_read_efficiency: f64,
-    /// Fixed cost of a layer per chunk in microseconds.
-    pub layer_us: f64,
-    /// Fixed cost of a prompt in milliseconds.
-    pub prompt_ms: f64,
-    /// Efficiency of the chunked scan of recurrent layers relative to matrix products.
-    pub scan_efficiency: f64,
-    /// Multiply-adds of that scan per state element and token.
-    pub scan_work: f64,
-    /// Cost of latent attention beside its multiply-adds.
-    pub latent_attention: f64,
+/// How far a constant may differ between things, as standard deviations of the logarithm;
+/// 0 = not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spread {
+    /// The value common to all, from `value`.
+    pub all: f64,
+    /// An engine class from the common value.
+    pub engine: f64,
+    /// A hardware class from the common value.
+    pub hardware: f64,
+    /// A chip generation from its hardware class.
+    pub generation: f64,
+    /// A device from its generation, whatever engine runs.
+    pub device: f64,
+    /// An engine class on a hardware class from what the two give alone.
+    pub stack: f64,
+    /// Builds of one year on that hardware class from the engine class on it.
+    pub era: f64,
+    /// An engine class on a device from all of the above.
+    pub unit: f64,
 }
 
-/// What the kernels of a tensor type cost beside its bytes.
+/// Engines and chips that behave alike: `calibration/class.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct KernelCost {
-    /// Efficiency of reading it in generation, relative to k-quants.
-    pub decode: f64,
-    /// Arithmetic operations per weight to unpack and use it.
-    pub operations: f64,
-    /// Speed of its matrix products in prefill, relative to the class.
-    pub prefill: f64,
+pub struct Classes {
+    /// Engine classes.
+    #[serde(rename = "engine")]
+    pub engines: BTreeMap<String, EngineClass>,
+    /// Year of builds that are current: what has no date is taken for one of them.
+    pub current_era: String,
+    /// Hardware classes.
+    pub hardware: BTreeMap<String, HardwareClass>,
+    /// Remarks.
+    #[serde(default, rename = "note")]
+    pub notes: Vec<Note>,
+    /// Who says so.
+    pub sources: Sources,
 }
 
-/// Half-widths of 80 % intervals: a value may be off by this factor either way.
+/// Engines that share kernels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Intervals {
-    /// Generation, dense model, class with many measurements.
-    pub decode_dense: f64,
-    /// Generation, mixture of experts, class with many measurements.
-    pub decode_mixture: f64,
-    /// Prefill, class with many measurements.
-    pub prefill: f64,
-    /// Factor on top for a class with few measurements.
-    pub thin_class: f64,
-    /// Factor on top for several streams at once.
-    pub streams: f64,
-    /// Factor on top for several devices.
-    pub devices: f64,
-}
-
-/// Constants of one engine on one class of devices: `catalog/calibration/*.toml`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Class {
-    /// Name for people: `llama.cpp on NVIDIA cards with GDDR memory`.
-    pub name: String,
+pub struct EngineClass {
     /// Engines: short ids.
     pub engines: Vec<String>,
-    /// Accelerator stack.
-    pub stack: Stack,
-    /// Chip generations: short ids.
-    pub generations: Vec<String>,
-    /// Generating tokens.
-    pub decode: ClassDecode,
-    /// Reading prompts.
-    pub prefill: Option<ClassPrefill>,
-    /// Measured rows behind it; 0 = taken over from a similar class.
-    pub rows: u32,
-    /// Remarks.
-    #[serde(default, rename = "note")]
-    pub notes: Vec<Note>,
-    /// Who says so.
-    pub sources: Sources,
-}
-
-/// Constants of generation for one class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClassDecode {
-    /// Share of the nominal bandwidth that weights are read with.
-    pub bandwidth_share: f64,
-    /// Fixed cost of a plain layer in microseconds.
-    pub layer_us: f64,
-    /// Share of the nominal bandwidth that the KV cache is read with, one stream.
-    pub kv_share: f64,
-    /// Latent-attention caches cost this many times their bytes.
-    pub latent_kv: f64,
-    /// Arithmetic cost of unpacking weights, relative to the FP32 rate.
-    pub unpack: f64,
-    /// Share of the matrix rate that small batches reach.
-    pub batch_matrix_share: f64,
-    /// Cost of each further stream per step in microseconds.
-    pub stream_us: f64,
-}
-
-/// Constants of prefill for one class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClassPrefill {
-    /// The rate that shares refer to.
-    pub peak: Peak,
-    /// Share of it that matrix products reach.
-    pub matrix_share: f64,
-    /// Share of it that attention reaches.
-    pub attention_share: f64,
-    /// Tokens computed at once.
+    /// The arithmetic rate on CUDA that shares of prefill refer to.
+    pub cuda_peak: Peak,
+    /// Prompt tokens computed at once by default.
     pub chunk_tokens: u64,
+    /// How several devices are used by default.
+    pub parallel: DefaultSplit,
+    /// Whether it cuts matrices over devices at all.
+    pub tensor_parallel: bool,
+}
+
+/// How an engine uses several devices unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DefaultSplit {
+    /// Layers one after the other.
+    Layer,
+    /// Every matrix cut into slices.
+    Tensor,
+}
+
+/// Chips that behave alike on an accelerator stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HardwareClass {
+    /// Accelerator stacks.
+    pub stacks: Vec<Stack>,
+    /// Chip generations: short ids; empty = all that no other class of the stack names.
+    #[serde(default)]
+    pub generations: Vec<String>,
 }
 
 /// An arithmetic rate of a device.
@@ -179,4 +133,60 @@ pub enum Peak {
     Fp16,
     /// The FP16 rate of devices without separate matrix units.
     Fp16Any,
+}
+
+/// What the fit found: `calibration/fitted.toml`, written by `calibrate`.
+///
+/// A constant is `prior * exp(all + engine + hardware + generation + device + stack + era + unit)`;
+/// what is not listed is 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fitted {
+    /// Measured rows the fit used.
+    pub rows: u32,
+    /// Sources times hardware: groups of rows that are not independent.
+    pub groups: u32,
+    /// Month of the newest row.
+    pub newest: String,
+    /// Differences of logarithms by level: `engine`, `hardware`, …; then by thing; then by constant.
+    pub level: BTreeMap<String, BTreeMap<String, Differences>>,
+}
+
+/// Differences of one thing from the level above.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Differences {
+    /// Measured rows of it: generation.
+    pub decode_rows: u32,
+    /// Measured rows of it: prompts.
+    pub prefill_rows: u32,
+    /// Difference of the logarithm, by constant.
+    #[serde(flatten)]
+    pub by_parameter: BTreeMap<String, f64>,
+}
+
+/// Half-widths of intervals from held-out rows: `calibration/interval.toml`, written by `calibrate`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Intervals {
+    /// By stratum, `decode/moe/unit`: phase, kind of model, and what of the stack was seen.
+    pub stratum: BTreeMap<String, Stratum>,
+}
+
+/// Held-out errors of rows that are alike.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stratum {
+    /// Rows.
+    pub rows: u32,
+    /// Independent groups.
+    pub groups: u32,
+    /// Half the held-out rows lie within this factor.
+    pub factor_50: f64,
+    /// 80 % lie within this factor.
+    pub factor_80: f64,
+    /// 90 % lie within this factor.
+    pub factor_90: f64,
+    /// Share of the squared error that all rows of a group have in common: it cancels between
+    /// machines that share a stack.
+    pub common: f64,
 }

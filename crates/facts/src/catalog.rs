@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 
-use crate::calibration::SharedConstants;
+use crate::calibration::{Classes, Fitted, Intervals, Priors};
 use crate::document::{DocumentError, from_csv, from_toml};
 use crate::id::Id;
 use crate::money::Rate;
@@ -127,7 +127,6 @@ entries! {
     architectures: crate::model::Architecture = "architecture", "architecture", notes notes;
     formats: crate::format::Format = "format", "format", aliases aliases, notes notes;
     tensor_types: crate::format::TensorType = "tensor_type", "tensor type";
-    classes: crate::calibration::Class = "calibration", "calibration class", notes notes;
     engines: crate::engine::Engine = "engine", "engine", aliases aliases, notes notes;
     shops: crate::shop::Shop = "shop", "shop", aliases aliases, notes notes;
     regions: crate::region::Region = "region", "region", notes notes;
@@ -162,7 +161,10 @@ pub struct Catalog {
     rates: OnceLock<Result<Vec<Rate>, CatalogError>>,
     scores: OnceLock<Result<Vec<ScoreRow>, CatalogError>>,
     format_losses: OnceLock<Result<Vec<FormatLossRow>, CatalogError>>,
-    constants: OnceLock<Result<SharedConstants, CatalogError>>,
+    priors: OnceLock<Result<Priors, CatalogError>>,
+    classes: OnceLock<Result<Classes, CatalogError>>,
+    fitted: OnceLock<Result<Fitted, CatalogError>>,
+    intervals: OnceLock<Result<Intervals, CatalogError>>,
     tasks: OnceLock<Result<Tasks, CatalogError>>,
 }
 
@@ -309,14 +311,56 @@ impl Catalog {
             .map_err(Clone::clone)
     }
 
-    /// Constants of the speed model that all classes share.
+    /// Constants of the speed model before any row is seen.
     ///
     /// # Errors
     /// When the file does not parse or is not there.
-    pub fn constants(&self) -> Result<&SharedConstants, CatalogError> {
-        self.constants
+    pub fn priors(&self) -> Result<&Priors, CatalogError> {
+        self.priors
             .get_or_init(|| {
-                let file = self.required("calibration.toml")?;
+                let file = self.required("calibration/prior.toml")?;
+                Ok(from_toml(&file.path, &file.text)?)
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// Engines and chips that behave alike.
+    ///
+    /// # Errors
+    /// When the file does not parse or is not there.
+    pub fn classes(&self) -> Result<&Classes, CatalogError> {
+        self.classes
+            .get_or_init(|| {
+                let file = self.required("calibration/class.toml")?;
+                Ok(from_toml(&file.path, &file.text)?)
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// What the fit found on measured rows.
+    ///
+    /// # Errors
+    /// When the file does not parse or is not there.
+    pub fn fitted(&self) -> Result<&Fitted, CatalogError> {
+        self.fitted
+            .get_or_init(|| {
+                let file = self.required("calibration/fitted.toml")?;
+                Ok(from_toml(&file.path, &file.text)?)
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// Held-out errors of the speed model.
+    ///
+    /// # Errors
+    /// When the file does not parse or is not there.
+    pub fn intervals(&self) -> Result<&Intervals, CatalogError> {
+        self.intervals
+            .get_or_init(|| {
+                let file = self.required("calibration/interval.toml")?;
                 Ok(from_toml(&file.path, &file.text)?)
             })
             .as_ref()

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::date::PartialDate;
+use crate::format::Container;
 use crate::gpu::Stack;
 use crate::source::{Note, Sources};
 use crate::unit::Gib;
@@ -83,6 +84,13 @@ pub struct Engine {
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+impl Engine {
+    /// How early the engine lists a kind of weight file; `None` = it does not read it.
+    pub fn preference(&self, container: Container) -> Option<usize> {
+        self.weight_formats.iter().position(|one| one == container.word())
+    }
 }
 
 /// KV cache of an engine.

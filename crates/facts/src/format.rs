@@ -17,12 +17,53 @@ pub struct TensorType {
     pub block: u64,
     /// Bytes of a block.
     pub bytes: u64,
-    /// Kernels that unpack it: key under `[kernel]` of `catalog/calibration.toml`.
-    pub kernel: String,
+    /// Kernels that unpack it.
+    pub kernel: Kernel,
     /// Type the converter takes instead when a row is no multiple of the block: short id.
     pub fallback: Option<String>,
     /// Who says so.
     pub sources: Sources,
+}
+
+/// Kernels that unpack and multiply a storage type: types of one kind cost alike beside their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kernel {
+    /// 16- and 32-bit floats.
+    Float16,
+    /// 8-bit integers with scales.
+    Int8,
+    /// 8-bit floats.
+    Fp8,
+    /// Plain 4-bit integers with a scale (and a minimum) per block.
+    Int4,
+    /// 4-bit floats with a shared exponent.
+    Mxfp4,
+    /// 4-bit floats with an 8-bit scale.
+    Nvfp4,
+    /// Blocks of blocks with packed scales (llama.cpp's k-quants).
+    KQuant,
+    /// Codebooks (llama.cpp's i-quants below 4 bits).
+    IQuant,
+}
+
+impl Kernel {
+    /// Every kind, in the order of their indices.
+    pub const ALL: [Self; 8] = [
+        Self::Float16,
+        Self::Int8,
+        Self::Fp8,
+        Self::Int4,
+        Self::Mxfp4,
+        Self::Nvfp4,
+        Self::KQuant,
+        Self::IQuant,
+    ];
+
+    /// Place in [`Kernel::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 impl TensorType {
@@ -57,6 +98,9 @@ pub struct Format {
     pub tensors: BTreeMap<String, Vec<String>>,
     /// Nominal bits per weight, for formats that are not computable.
     pub nominal_bits: Option<f64>,
+    /// Format whose mix of types stands in where the exact one is not a rule: short id. Its bytes
+    /// are scaled to the real file or to the nominal bits; good for speed, not for memory.
+    pub like: Option<String>,
     /// Arithmetic unit it runs on at full speed: `fp4` needs hardware for it.
     pub native: Option<String>,
     /// Remarks.

@@ -16,6 +16,7 @@ pub mod head;
 mod id;
 pub mod lint;
 pub mod machine;
+pub mod measured;
 pub mod model;
 pub mod model_file;
 mod money;

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
-use crate::calibration::SharedConstants;
+use crate::calibration::{Classes, Fitted, Intervals, Priors};
 use crate::catalog::{Entry, SourceList, for_each_entry};
 use crate::money::Rate;
 use crate::price::{PriceRow, UnusableRow};
@@ -13,7 +13,10 @@ pub fn schemas() -> Vec<(String, Schema)> {
     let mut all = Vec::new();
     for_each_entry!(add_entry(&mut all));
     add::<SourceList>(&mut all, "source");
-    add::<SharedConstants>(&mut all, "shared_constants");
+    add::<Priors>(&mut all, "prior");
+    add::<Classes>(&mut all, "class");
+    add::<Fitted>(&mut all, "fitted");
+    add::<Intervals>(&mut all, "interval");
     add::<Tasks>(&mut all, "tasks");
     add::<PriceRow>(&mut all, "price_row");
     add::<UnusableRow>(&mut all, "unusable_price_row");

@@ -202,10 +202,9 @@ fn runs<'a>(
                 memory.total_bytes.high.max(memory.total_bytes.value + memory.margin_bytes);
             return Err(Miss::Memory { needed, usable: memory.usable_bytes });
         }
-        let speed = Pace::new(catalog, &setup, machine, &option.work)
-            .and_then(|pace| pace.decode(ask.context / 2, ask.streams))
-            .map_err(|error| other(error.to_string()))?
-            .per_stream_tok_per_s;
+        let pace = Pace::new(catalog, &setup, machine, &option.work)
+            .map_err(|error| other(error.to_string()))?;
+        let speed = pace.decode(ask.context / 2, ask.streams).per_stream_tok_per_s;
         if let Some(minimum) = role.speed_minimum_tok_per_s.filter(|least| speed.value < *least) {
             return Err(Miss::Speed { speed: speed.value, minimum });
         }

@@ -312,8 +312,8 @@ impl<'m, 'a> Setups<'m, 'a> {
         };
         let size = holding.size(option.ask).map_err(other)?;
         let half = option.ask.context / 2;
-        let speed = |streams| pace.decode(half, streams).map_err(other);
-        let (alone, busy) = (speed(1)?, speed(option.ask.streams)?);
+        let speed = |streams| pace.decode(half, streams);
+        let (alone, busy) = (speed(1), speed(option.ask.streams));
         Ok(Fit {
             option,
             weights: size.weights,

@@ -143,7 +143,7 @@ pub(crate) fn expand<'a>(
         }
         chosen.push(own);
     }
-    let works = works(catalog, chosen.iter().flatten().copied().collect())?;
+    let works = works(catalog, chosen.iter().flatten().copied().collect());
     let options = asked.iter().zip(chosen).map(|((role, _, known), chosen)| {
         let ask = Ask {
             context: role.context_tokens,
@@ -213,11 +213,7 @@ fn named<'a>(
 type Works<'a> = BTreeMap<(&'a Id, &'a Id), (Arc<Layout>, Arc<Work>)>;
 
 /// Layout and demands of every model in every format, each worked out once.
-fn works<'a>(
-    catalog: &'a Catalog,
-    mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>,
-) -> Result<Works<'a>, CatalogError> {
-    let constants = catalog.constants()?;
+fn works<'a>(catalog: &'a Catalog, mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>) -> Works<'a> {
     wanted.sort_by_key(|(id, _, form)| (*id, form.format_id));
     wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id));
     let recipes: BTreeMap<&Id, Recipe<'a>> = wanted
@@ -227,20 +223,20 @@ fn works<'a>(
         })
         .collect();
     let by_model: Vec<&[(&Id, &Model, Form<'_>)]> = wanted.chunk_by(|a, b| a.0 == b.0).collect();
-    Ok(by_model
+    by_model
         .into_par_iter()
         .filter_map(|same| {
             let (id, model, _) = same[0];
             let layout = Arc::new(layout(catalog, id, model).ok()?);
             let of_form = |(_, _, form): &(&'a Id, &'a Model, Form<'a>)| {
                 let recipe = recipes.get(form.format_id)?;
-                let work = Work::new(constants, &layout, recipe, KvType::F16);
+                let work = Work::new(&layout, recipe, KvType::F16);
                 Some(((id, form.format_id), (Arc::clone(&layout), Arc::new(work))))
             };
             Some(same.iter().filter_map(of_form).collect::<Vec<_>>())
         })
         .flatten()
-        .collect())
+        .collect()
 }
 
 /// Whether a model can do what a role asks and was out by a day.

@@ -232,9 +232,7 @@ impl<'s, 'a> Search<'s, 'a> {
                 .map(|one| self.fit_of(choice, *one).option.ask)
                 .map(|ask| ask.streams * ask.context / 2)
                 .sum();
-            fit.pace
-                .decode(tokens / streams.max(1), streams)
-                .map_or(fit.busy, |speed| speed.per_stream_tok_per_s)
+            fit.pace.decode(tokens / streams.max(1), streams).per_stream_tok_per_s
         };
         Estimate {
             basis: speed.basis.max(if share < 1.0 { Basis::Modelled } else { Basis::Exact }),

@@ -44,7 +44,7 @@ pub enum Place {
 
 impl Place {
     /// The place a name outside the layers has.
-    pub(super) fn of(name: &str, table: bool, beside: &[String]) -> Self {
+    pub(crate) fn of(name: &str, table: bool, beside: &[String]) -> Self {
         match name {
             "token_embd.weight" | "per_layer_token_embd.weight" => Self::Input,
             _ if name.starts_with("output") || name.starts_with("token_embd_norm") => Self::Output,
@@ -135,7 +135,7 @@ impl Role {
     }
 
     /// The role a tensor's name gives it, as the converter decides.
-    pub(super) fn of(name: &str, tied: bool) -> Self {
+    pub(crate) fn of(name: &str, tied: bool) -> Self {
         let has = |part: &str| name.contains(part);
         match name {
             "output.weight" => Self::Output,

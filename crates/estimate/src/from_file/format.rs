@@ -80,6 +80,7 @@ fn gguf(
         rules: BTreeMap::new(),
         tensors: tensor_lists(file),
         nominal_bits: None,
+        like: None,
         native: None,
         notes: Vec::new(),
         sources: BTreeMap::from([("file".to_owned(), source)]),

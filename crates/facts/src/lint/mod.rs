@@ -10,7 +10,6 @@ mod range;
 mod reference;
 mod source;
 
-use crate::calibration::Class;
 use crate::catalog::{Catalog, ENTRY_FOLDERS, Entry, File, for_each_entry};
 use crate::document::from_toml;
 use crate::engine::Engine;
@@ -77,8 +76,11 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
 }
 
 /// CSV and TOML files outside the folders of entries.
-const SINGLE_FILES: [&str; 7] = [
-    "calibration.toml",
+const SINGLE_FILES: [&str; 10] = [
+    "calibration/class.toml",
+    "calibration/fitted.toml",
+    "calibration/interval.toml",
+    "calibration/prior.toml",
     "price/rate.csv",
     "price/source.toml",
     "price/unusable.csv",
@@ -221,7 +223,7 @@ mod tests {
         price/ch/2026-02.csv: line 2: price/source.toml has no source `nobody`
         price/ch/2026-02.csv: path: `region/ch` is not in the catalog
         psu/typo.toml: line 1: unknown key `nmae`; did you mean `name`?
-        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, prebuilt, model, architecture, format, tensor_type, calibration, engine, shop, region, tier, survey; prices to price/<region>/<year-month>.csv
+        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, prebuilt, model, architecture, format, tensor_type, engine, shop, region, tier, survey; prices to price/<region>/<year-month>.csv
         "#);
     }
 }

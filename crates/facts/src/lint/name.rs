@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Architecture, Case, Class, Cooler, Cpu, Engine, Findings, Format, Generation, Gpu, Memory,
-    Model, Motherboard, Platform, Prebuilt, Psu, Region, Shop, Storage, System, TensorType,
+    Architecture, Case, Cooler, Cpu, Engine, Findings, Format, Generation, Gpu, Memory, Model,
+    Motherboard, Platform, Prebuilt, Psu, Region, Shop, Storage, System, TensorType,
 };
 use crate::catalog::{Catalog, Entry};
 
@@ -30,7 +30,6 @@ pub(super) fn duplicates(catalog: &Catalog, findings: &mut Findings) {
         Format;
         TensorType;
         Engine;
-        Class;
         Shop;
         Region;
         Platform;

@@ -1,8 +1,8 @@
 //! References: what one file says of another exists.
 
 use super::{
-    Architecture, Class, Engine, Findings, Format, Generation, Gpu, Model, Platform, Prebuilt,
-    Region, Shop, System, TensorType, Tier,
+    Architecture, Engine, Findings, Format, Generation, Gpu, Model, Platform, Prebuilt, Region,
+    Shop, System, TensorType, Tier,
 };
 use crate::catalog::{Catalog, CatalogError};
 use crate::machine::parse_machine;
@@ -25,12 +25,17 @@ pub(super) fn dangling(catalog: &Catalog, findings: &mut Findings) {
             need(id.as_str(), "import.freight.from", found);
         }
     }
-    for (id, class) in catalog.all::<Class>().into_iter().flatten() {
-        for engine in &class.engines {
-            need(id.as_str(), "engines", catalog.get_in::<Engine>(engine).map(drop));
+    if let Ok(classes) = catalog.classes() {
+        const PLACE: &str = "calibration/class";
+        for class in classes.engines.values() {
+            for engine in &class.engines {
+                need(PLACE, "engines", catalog.get_in::<Engine>(engine).map(drop));
+            }
         }
-        for generation in &class.generations {
-            need(id.as_str(), "generations", catalog.get_in::<Generation>(generation).map(drop));
+        for class in classes.hardware.values() {
+            for generation in &class.generations {
+                need(PLACE, "generations", catalog.get_in::<Generation>(generation).map(drop));
+            }
         }
     }
     for (id, tier) in catalog.all::<Tier>().into_iter().flatten() {
@@ -82,12 +87,11 @@ fn models(catalog: &Catalog, need: &mut Need<'_>) {
         if let Some(fallback) = &kind.fallback {
             need(id.as_str(), "fallback", catalog.get_in::<TensorType>(fallback).map(drop));
         }
-        if catalog.constants().is_ok_and(|one| !one.kernels.contains_key(&kind.kernel)) {
-            let missing = format!("calibration.toml: kernel.{}", kind.kernel);
-            need(id.as_str(), "kernel", Err(CatalogError::Missing { id: missing }));
-        }
     }
     for (id, format) in catalog.all::<Format>().into_iter().flatten() {
+        if let Some(like) = &format.like {
+            need(id.as_str(), "like", catalog.get_in::<Format>(like).map(drop));
+        }
         let rules = format.rules.values().flatten().filter_map(|rule| rule.split(' ').next());
         for kind in format.default.iter().map(String::as_str).chain(rules) {
             need(id.as_str(), "rules", catalog.get_in::<TensorType>(kind).map(drop));

@@ -1,0 +1,321 @@
+//! The constants of one engine on one device: priors, and what the fit found at each level.
+//!
+//! `constant = prior * exp(all + engine + hardware + generation + device + stack + era + unit)`: what was
+//! never measured is left out of the sum, so every combination has constants, the less sure the
+//! fewer levels speak of it.
+
+use std::collections::BTreeMap;
+
+use localrig_facts::calibration::{EngineClass, Peak, Priors, Spread};
+use localrig_facts::gpu::{Gpu, Stack};
+use localrig_facts::measured::Phase;
+use localrig_facts::{Catalog, CatalogError, Id};
+
+use crate::parameter::{Constants, Parameter};
+
+/// A level of the hierarchy, from what all have in common to one engine on one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Everything.
+    All,
+    /// An engine class.
+    Engine,
+    /// A hardware class on an accelerator stack.
+    Hardware,
+    /// A chip generation on an accelerator stack.
+    Generation,
+    /// A device on an accelerator stack.
+    Device,
+    /// An engine class on a hardware class.
+    Stack,
+    /// An engine class's builds of one year on a hardware class.
+    Era,
+    /// An engine class on a device.
+    Unit,
+}
+
+impl Level {
+    /// Every level, widest first.
+    pub const ALL: [Self; 8] = [
+        Self::All,
+        Self::Engine,
+        Self::Hardware,
+        Self::Generation,
+        Self::Device,
+        Self::Stack,
+        Self::Era,
+        Self::Unit,
+    ];
+
+    /// The word in data files.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Engine => "engine",
+            Self::Hardware => "hardware",
+            Self::Generation => "generation",
+            Self::Device => "device",
+            Self::Stack => "stack",
+            Self::Era => "era",
+            Self::Unit => "unit",
+        }
+    }
+
+    /// How far a constant may differ at this level.
+    pub const fn sd(self, spread: &Spread) -> f64 {
+        match self {
+            Self::All => spread.all,
+            Self::Engine => spread.engine,
+            Self::Hardware => spread.hardware,
+            Self::Generation => spread.generation,
+            Self::Device => spread.device,
+            Self::Stack => spread.stack,
+            Self::Era => spread.era,
+            Self::Unit => spread.unit,
+        }
+    }
+}
+
+/// Where an engine on a device stands in the hierarchy: its key at every level.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// Keys in the order of [`Level::ALL`].
+    pub keys: [String; Level::ALL.len()],
+}
+
+impl Site {
+    /// The key at a level.
+    pub fn key(&self, level: Level) -> &str {
+        &self.keys[level as usize]
+    }
+}
+
+/// What of a stack has been measured, most first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Seen {
+    /// This engine class on this device.
+    Unit,
+    /// This engine class on this class of hardware.
+    Stack,
+    /// Neither.
+    Neither,
+}
+
+impl Seen {
+    /// The word in data files.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Stack => "stack",
+            Self::Neither => "unseen",
+        }
+    }
+}
+
+/// An engine's class and what it implies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed<'a> {
+    /// The engine's class.
+    pub class: &'a EngineClass,
+    /// The rate its prefill is measured by on this stack.
+    pub peak: Peak,
+    /// Its place in the hierarchy.
+    pub site: Site,
+}
+
+/// The class of an engine on a device, for a build of `date` (`2024-05`; empty = current).
+///
+/// # Errors
+/// When the classes are not in the catalog.
+pub fn place<'a>(
+    catalog: &'a Catalog,
+    engine: &str,
+    stack: Stack,
+    device: &Id,
+    gpu: &Gpu,
+    date: &str,
+) -> Result<Placed<'a>, CatalogError> {
+    let classes = catalog.classes()?;
+    let holds = |class: &EngineClass| class.engines.iter().any(|one| one == engine);
+    let (name, class) = classes
+        .engines
+        .iter()
+        .find(|(_, class)| holds(class))
+        .or_else(|| classes.engines.iter().find(|(name, _)| *name == OTHER))
+        .ok_or_else(|| CatalogError::Missing {
+            id: format!("calibration/class: engine.{OTHER}"),
+        })?;
+    let era = date.get(..4).unwrap_or(&classes.current_era);
+    let generation = gpu.generation.as_deref().unwrap_or("unknown");
+    let on_stack = || classes.hardware.iter().filter(|(_, one)| one.stacks.contains(&stack));
+    let (hardware, _) = on_stack()
+        .find(|(_, one)| one.generations.iter().any(|own| own == generation))
+        .or_else(|| on_stack().find(|(_, one)| one.generations.is_empty()))
+        .unzip();
+    let hardware = hardware.map_or("unknown", String::as_str);
+    let word = stack_key(stack);
+    let short = device.short();
+    Ok(Placed {
+        class,
+        peak: if stack == Stack::Cuda { class.cuda_peak } else { Peak::Fp16Any },
+        site: Site {
+            keys: [
+                String::new(),
+                name.clone(),
+                hardware.to_owned(),
+                format!("{word} {generation}"),
+                format!("{word} {short}"),
+                format!("{name} on {hardware}"),
+                format!("{name} {era} on {hardware}"),
+                format!("{name} on {word} {short}"),
+            ],
+        },
+    })
+}
+
+/// The class of engines that no class names.
+const OTHER: &str = "other";
+
+/// MLX and Metal are two ways to the same chip, as SYCL and XPU are.
+const fn stack_key(stack: Stack) -> &'static str {
+    match stack {
+        Stack::Cuda => "cuda",
+        Stack::Rocm => "rocm",
+        Stack::Vulkan => "vulkan",
+        Stack::Metal => "metal",
+        Stack::Mlx => "mlx",
+        Stack::Sycl | Stack::Xpu => "sycl",
+        _ => "other",
+    }
+}
+
+/// Measured rows by phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseRows {
+    /// Generation.
+    pub decode: u32,
+    /// Prompts.
+    pub prefill: u32,
+}
+
+impl PhaseRows {
+    /// Rows of a phase.
+    pub const fn of(self, phase: Phase) -> u32 {
+        match phase {
+            Phase::Decode => self.decode,
+            Phase::Prefill => self.prefill,
+        }
+    }
+}
+
+/// Every constant at every level, ready to be summed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calibration {
+    /// Logarithms of the priors.
+    base: Vec<f64>,
+    /// By level and key: logarithms of the factors in which the belief differs.
+    beliefs: [BTreeMap<String, Vec<(Parameter, f64)>>; Level::ALL.len()],
+    /// By level and key: differences of logarithms.
+    levels: [BTreeMap<String, Vec<(Parameter, f64)>>; Level::ALL.len()],
+    /// Rows behind a key.
+    rows: [BTreeMap<String, PhaseRows>; Level::ALL.len()],
+}
+
+impl Calibration {
+    /// The calibration in the catalog.
+    ///
+    /// # Errors
+    /// When a file of it is missing or broken, or lacks a constant.
+    pub fn of(catalog: &Catalog) -> Result<Self, CatalogError> {
+        let mut own = Self::prior(catalog.priors()?)?;
+        let fitted = catalog.fitted()?;
+        for level in Level::ALL {
+            for (key, differences) in fitted.level.get(level.key()).into_iter().flatten() {
+                let known = differences
+                    .by_parameter
+                    .iter()
+                    .filter_map(|(name, value)| Some((Parameter::of(name)?, *value)));
+                let rows = PhaseRows {
+                    decode: differences.decode_rows,
+                    prefill: differences.prefill_rows,
+                };
+                own.set(level, key, known.collect(), rows);
+            }
+        }
+        Ok(own)
+    }
+
+    /// The priors alone.
+    ///
+    /// # Errors
+    /// When a constant has no prior.
+    pub fn prior(priors: &Priors) -> Result<Self, CatalogError> {
+        let base = Parameter::ALL
+            .iter()
+            .map(|parameter| {
+                let missing = || CatalogError::Missing {
+                    id: format!("calibration/prior: parameter.{}", parameter.key()),
+                };
+                priors.parameters.get(parameter.key()).map(|one| one.value.ln()).ok_or_else(missing)
+            })
+            .collect::<Result<_, _>>()?;
+        let mut own = Self { base, ..Self::default() };
+        for level in Level::ALL {
+            for (key, factors) in priors.factors.get(level.key()).into_iter().flatten() {
+                let known = factors
+                    .iter()
+                    .filter_map(|(name, factor)| Some((Parameter::of(name)?, factor.ln())));
+                own.beliefs[level as usize].insert(key.clone(), known.collect());
+            }
+        }
+        Ok(own)
+    }
+
+    /// Sets what one key of a level differs by, and the rows behind it.
+    pub fn set(&mut self, level: Level, key: &str, values: Vec<(Parameter, f64)>, rows: PhaseRows) {
+        self.levels[level as usize].insert(key.to_owned(), values);
+        self.rows[level as usize].insert(key.to_owned(), rows);
+    }
+
+    /// The constants of a site.
+    pub fn constants(&self, site: &Site) -> Constants {
+        let mut sums = [0.0; Parameter::COUNT];
+        sums.copy_from_slice(&self.base);
+        for level in Level::ALL {
+            let key = site.key(level);
+            let believed = self.beliefs[level as usize].get(key);
+            let found = self.levels[level as usize].get(key);
+            for (parameter, value) in believed.into_iter().chain(found).flatten() {
+                sums[*parameter as usize] += value;
+            }
+        }
+        Constants(sums.map(f64::exp))
+    }
+
+    /// Measured rows behind a site at a level.
+    pub fn rows(&self, site: &Site, level: Level) -> PhaseRows {
+        self.rows[level as usize].get(site.key(level)).copied().unwrap_or_default()
+    }
+
+    /// What of a site has been measured in a phase.
+    pub fn seen(&self, site: &Site, phase: Phase) -> Seen {
+        let rows = |level| self.rows(site, level).of(phase);
+        match (rows(Level::Unit), rows(Level::Stack)) {
+            (1.., _) => Seen::Unit,
+            (0, 1..) => Seen::Stack,
+            (0, 0) => Seen::Neither,
+        }
+    }
+
+    /// The levels that say something of a constant at a site, with what each adds to its logarithm.
+    pub fn origin(&self, site: &Site, parameter: Parameter) -> Vec<(Level, f64)> {
+        Level::ALL
+            .into_iter()
+            .filter_map(|level| {
+                let known = self.levels[level as usize].get(site.key(level))?;
+                let (_, value) = known.iter().find(|(one, _)| *one == parameter)?;
+                Some((level, *value))
+            })
+            .collect()
+    }
+}

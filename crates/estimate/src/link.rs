@@ -1,0 +1,68 @@
+//! Time that devices spend talking to each other.
+
+use crate::parameter::{Constants, Parameter};
+use crate::run::{Link, Run};
+
+/// All-reduces per layer of a tensor-parallel model: after attention and after the feed-forward
+/// part (Shoeybi et al. 2019, arXiv 1909.08053, section 3).
+const ALL_REDUCES_PER_LAYER: f64 = 2.0;
+
+/// Bytes of an activation on the wire.
+const ACTIVATION_BYTES: f64 = 2.0;
+
+/// Time of the all-reduces of a step that computes `tokens` tokens.
+///
+/// `layers * 2 * (latency * (n - 1) + message * 2 (n - 1) / n / bandwidth)`: a ring passes every
+/// byte twice and takes `n - 1` hops.
+pub fn all_reduce(run: &Run<'_>, constants: &Constants, tokens: f64) -> f64 {
+    let n = f64::from(run.split.tensor);
+    if run.split.tensor < 2 || run.split.link == Link::Ideal {
+        return 0.0;
+    }
+    let message = tokens * run.work.hidden as f64 * ACTIVATION_BYTES;
+    let rate = bandwidth(run, constants);
+    let one = latency(run.split.link, constants) * (n - 1.0) + message * 2.0 * (n - 1.0) / n / rate;
+    run.work.layers.all * ALL_REDUCES_PER_LAYER * one
+}
+
+/// Time to hand the activations of `tokens` tokens through the stages of a layer split.
+pub fn handover(run: &Run<'_>, constants: &Constants, tokens: f64) -> f64 {
+    if run.split.stages < 2 || run.split.link == Link::Ideal {
+        return 0.0;
+    }
+    let message = tokens * run.work.hidden as f64 * ACTIVATION_BYTES;
+    let wait = match run.split.link {
+        Link::Roce | Link::Thunderbolt | Link::Ethernet => latency(run.split.link, constants),
+        _ => constants[Parameter::HandoverUs] * 1e-6,
+    };
+    f64::from(run.split.stages - 1) * (wait + message / bandwidth(run, constants))
+}
+
+fn latency(link: Link, constants: &Constants) -> f64 {
+    let parameter = match link {
+        Link::Ideal => return 0.0,
+        Link::PciePeer => Parameter::LatencyPciePeer,
+        Link::PcieHost => Parameter::LatencyPcieHost,
+        Link::NvLink => Parameter::LatencyNvLink,
+        Link::Roce => Parameter::LatencyRoce,
+        Link::Thunderbolt => Parameter::LatencyThunderbolt,
+        Link::Ethernet => Parameter::LatencyEthernet,
+    };
+    constants[parameter] * 1e-6
+}
+
+/// Bandwidth of a link in one direction that messages reach, in bytes per second.
+fn bandwidth(run: &Run<'_>, constants: &Constants) -> f64 {
+    let nominal = match run.split.link {
+        Link::Ideal => f64::INFINITY,
+        Link::PciePeer => run.rates.pcie,
+        // Every byte goes to host memory and back.
+        Link::PcieHost => run.rates.pcie / 2.0,
+        Link::NvLink => run.rates.nvlink.unwrap_or(run.rates.pcie),
+        // 200 Gbit/s, 80 Gbit/s and 10 Gbit/s.
+        Link::Roce => 25e9,
+        Link::Thunderbolt => 10e9,
+        Link::Ethernet => 1.25e9,
+    };
+    nominal * constants[Parameter::LinkShare]
+}

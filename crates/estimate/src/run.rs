@@ -1,0 +1,74 @@
+//! How a model runs: on how many devices, joined by what, with what limits.
+
+use crate::rate::Rates;
+use crate::work::Work;
+
+/// A model on devices of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// What the model asks for.
+    pub work: &'a Work,
+    /// What one device offers.
+    pub rates: &'a Rates,
+    /// How the devices share the work.
+    pub split: Split,
+    /// Weights in host memory.
+    pub host: Option<Host>,
+    /// Prompt tokens computed at once.
+    pub chunk_tokens: f64,
+    /// Power limit of each device in watts, where it is set below the rated power.
+    pub power_limit: Option<f64>,
+    /// Memory of each device in bytes, where the number of streams may be more than it holds.
+    pub memory: Option<f64>,
+}
+
+/// How devices share the work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Split {
+    /// Devices that hold consecutive layers; a token goes through one after the other.
+    pub stages: u32,
+    /// Devices that hold a slice of every matrix each.
+    pub tensor: u32,
+    /// Independent copies of the model.
+    pub replicas: u32,
+    /// What joins the devices.
+    pub link: Link,
+}
+
+impl Split {
+    /// One device.
+    pub const SINGLE: Self = Self { stages: 1, tensor: 1, replicas: 1, link: Link::PcieHost };
+
+    /// Devices of one copy.
+    pub const fn devices(self) -> u32 {
+        self.stages * self.tensor
+    }
+}
+
+/// A connection between devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Link {
+    /// Perfect: no latency, no limit. For reasoning and tests.
+    Ideal,
+    /// PCIe, cards reach each other's memory.
+    PciePeer,
+    /// PCIe through host memory: what GeForce drivers allow.
+    PcieHost,
+    /// NVLink.
+    NvLink,
+    /// RDMA over 200 Gbit/s Ethernet (ConnectX-7).
+    Roce,
+    /// Thunderbolt 5 with RDMA.
+    Thunderbolt,
+    /// 10 Gbit/s Ethernet, TCP.
+    Ethernet,
+}
+
+/// Weights in host memory.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Host {
+    /// Share of the routed experts (of all weights, for a dense model) that lies there.
+    pub share: f64,
+    /// Bandwidth of the host's memory in bytes per second; `None` = the constant's value.
+    pub bandwidth: Option<f64>,
+}

@@ -1,0 +1,75 @@
+//! From step times to what a benchmark of a server reports.
+
+use crate::decode::step;
+use crate::parameter::{Constants, Parameter};
+use crate::prefill::prefill;
+use crate::run::Run;
+
+/// A closed loop of equal requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// New tokens of each prompt.
+    pub prompt_tokens: f64,
+    /// Tokens of context when generation starts.
+    pub depth: f64,
+    /// Tokens generated.
+    pub generated: f64,
+    /// Requests in flight, all copies together.
+    pub streams: f64,
+}
+
+/// Speeds of a load in tokens per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Served {
+    /// All streams together, generated tokens only.
+    pub total: f64,
+    /// One stream between its tokens.
+    pub per_stream: f64,
+}
+
+/// Generation alone, prompts not counted.
+pub fn generation(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
+    let streams = running(run, load);
+    let middle = load.depth + load.generated / 2.0;
+    let per_stream = 1.0 / step(run, constants, middle, streams).total;
+    Served { total: per_stream * all_copies(run, load, streams), per_stream }
+}
+
+/// Generated tokens over wall time with the prompts' prefill in it: while a request lives, every
+/// other stream's prompt passes too, partly beside the steps of those that generate.
+pub fn wall(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
+    let streams = running(run, load);
+    let cached = (load.depth - load.prompt_tokens).max(0.0);
+    let one = prefill(run, constants, load.prompt_tokens.max(1.0), cached).total;
+    let share = constants[Parameter::BatchPrefillShare].min(1.0);
+    let prompts = one * (1.0 + (streams - 1.0) * share);
+    let per_stream = generation(run, constants, load).per_stream;
+    let steps = load.generated / per_stream;
+    let request = prompts + steps + constants[Parameter::RequestMs] * 1e-3;
+    Served { total: all_copies(run, load, streams) * load.generated / request, per_stream }
+}
+
+/// Streams that generate at once on all copies; the others wait.
+fn all_copies(run: &Run<'_>, load: Load, streams: f64) -> f64 {
+    (streams * f64::from(run.split.replicas)).min(load.streams)
+}
+
+/// Share of a device's memory that an engine with a pool takes, and what of it is not for the cache:
+/// vLLM's `gpu_memory_utilization` of 0.92 and 1.5 GiB of activations and graphs.
+const POOL_SHARE: f64 = 0.92;
+const POOL_OVERHEAD: f64 = 1.5 * 1_073_741_824.0;
+
+/// Streams of one copy of the model that run at once: at least one, at most what the memory beside
+/// the weights holds the context of. Requests beyond that wait.
+fn running(run: &Run<'_>, load: Load) -> f64 {
+    let asked = (load.streams / f64::from(run.split.replicas)).max(1.0);
+    let Some(memory) = run.memory else { return asked };
+    let own = run.work.kv_read(load.depth + load.generated) + run.work.state;
+    let devices = f64::from(run.split.devices());
+    let room = (memory * POOL_SHARE - POOL_OVERHEAD) * devices - run.work.weights.loaded.get();
+    if room <= 0.0 || own.get() <= 0.0 {
+        // It runs all the same, so something of this is not as assumed.
+        return asked;
+    }
+    asked.min((room / own.get()).max(1.0))
+}

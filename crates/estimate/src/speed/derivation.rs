@@ -1,0 +1,134 @@
+//! How a speed came about, term by term.
+
+use localrig_facts::Basis;
+
+use super::Pace;
+use crate::decode::{kernels, layer_weight};
+use crate::fit::interval::Kind;
+use crate::parameter::Parameter;
+use crate::setup::{Setup, stack_word};
+use crate::term::Term;
+
+impl Pace<'_> {
+    /// The derivation of a step: each term with its formula, value, and where its constants come
+    /// from.
+    pub fn terms(&self, setup: &Setup<'_>, depth: u64, streams: u64) -> Vec<Term> {
+        let step = self.step(depth as f64, streams as f64);
+        let Some((stage, place)) = self.stages.first().zip(setup.places.first()) else {
+            return Vec::new();
+        };
+        let constants = &stage.constants;
+        let value = |parameter: Parameter| constants[parameter];
+        let device = stage.device.id.as_str();
+        let site = format!("calibration/fitted: {}", place.placed.site.keys.join(" | "));
+        let own = site.as_str();
+        let basis = self.basis();
+        let ms = |time: f64| format!("{:.3} ms", time * 1e3);
+        let run = stage.run(self.work);
+        let read = self.work.active_bytes();
+        let bandwidth = stage.rates.bandwidth / 1e9;
+        let packing: Vec<String> = kernels(&run)
+            .map(|kernel| {
+                let own = value(Parameter::ReadFloat16.for_kernel(kernel.index()));
+                format!("{kernel:?} {own:.2}")
+            })
+            .collect();
+        let share = format!(
+            "(bandwidth {bandwidth:.0} GB/s * share {:.2} * packing {})",
+            value(Parameter::BandwidthShare),
+            packing.join(", ")
+        );
+        let memory = if self.work.is_mixture() {
+            let correlation = value(Parameter::RoutingCorrelation);
+            format!(
+                "(base {:.2} GB + {:.1} of {} experts, {:.2} GB in all, / gather {:.2}) / {share}",
+                self.work.weights.base.to_gb(),
+                self.work.experts_touched(streams as f64, correlation),
+                self.work.experts,
+                self.work.weights.experts.to_gb(),
+                value(Parameter::ExpertGather),
+            )
+        } else {
+            format!("weights {:.2} GB / {share}", read.to_gb())
+        };
+        let mut terms = vec![
+            Term::new(
+                "weights read per token",
+                "all but looked-up embeddings, and the experts a token uses",
+                format!("{:.2} GB", read.to_gb()),
+                Basis::Exact,
+                &[],
+            ),
+            Term::new("memory", memory, ms(step.memory), basis, &[device, own]),
+            Term::new(
+                "arithmetic",
+                format!(
+                    "unpacking {:.2} G active parameters at {:.2} / FP32 rate {:.1} TFLOP/s, or matrix products of the batch if longer",
+                    self.work.active_parameters() / 1e9,
+                    value(Parameter::UnpackCost),
+                    stage.rates.shader / 1e12
+                ),
+                ms(step.arithmetic),
+                basis,
+                &[device, own],
+            ),
+            Term::new(
+                "KV cache",
+                format!(
+                    "{:.2} GB read for {streams} stream(s) at depth {depth} / (bandwidth * share {:.2})",
+                    self.work.kv_read(depth as f64).to_gb() * streams as f64,
+                    value(Parameter::KvShare)
+                ),
+                ms(step.kv),
+                basis,
+                &[device, own],
+            ),
+            Term::new(
+                "layers",
+                format!(
+                    "{:.1} plain layers * {:.1} us",
+                    layer_weight(&run, constants),
+                    value(Parameter::LayerUs)
+                ),
+                ms(step.layers),
+                basis,
+                &[own],
+            ),
+            Term::new("fixed", "cost of a step", ms(step.fixed), basis, &[own]),
+        ];
+        let mut add = |name: &str, formula: String, time: f64, facts: &[&str]| {
+            if time > 0.0 {
+                terms.push(Term::new(name, formula, ms(time), basis, facts));
+            }
+        };
+        add("recurrent state", "read and written once per stream".to_owned(), step.state, &[own]);
+        let further = format!("{:.0} us for each after the first", value(Parameter::StreamUs));
+        add("further streams", further, step.streams, &[own]);
+        let split = stage.split;
+        let link = format!(
+            "{} layers one after the other, {} slices side by side, joined by {:?}",
+            split.stages, split.tensor, split.link
+        );
+        add("devices", link, step.link, &[device, own]);
+        terms.push(Term::new(
+            "step",
+            "memory and arithmetic overlapped, plus the rest",
+            format!("{} = {:.1} tok/s per stream", ms(step.total), 1.0 / step.total),
+            basis,
+            &[],
+        ));
+        let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
+        terms.push(Term::new(
+            "interval",
+            format!(
+                "80 % of held-out measurements lie within this factor ({} on {})",
+                setup.engine.name,
+                stack_word(setup.stack)
+            ),
+            format!("x/÷ {:.2}", self.factor(kind)),
+            basis,
+            &["calibration/interval"],
+        ));
+        terms
+    }
+}
