@@ -5,6 +5,7 @@
 //! | which tensors does a model have? | [`architecture`] |
 //! | how many bytes under a format? | [`recipe`], [`weights`] |
 //! | how much memory does a context take? | [`context`] |
+//! | how many tokens and requests does vLLM hold? | [`pool`] |
 //! | what lies on the host and on each device? | [`placement`], [`graph`] |
 //! | how many layers, how much context, how many streams fit? | [`room`] |
 //! | what model is in this file? | [`from_file`] |
@@ -30,6 +31,7 @@ pub mod offload;
 pub mod outline;
 pub mod parameter;
 pub mod placement;
+pub mod pool;
 pub mod power;
 pub mod prefill;
 pub mod rate;

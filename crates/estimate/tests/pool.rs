@@ -1,0 +1,62 @@
+//! vLLM's block pool.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use localrig_estimate::architecture::{Layout, layout};
+use localrig_estimate::context::KvType;
+use localrig_estimate::pool::{PoolAsk, block_pool, pool_bytes};
+use localrig_facts::model::Model;
+use localrig_facts::unit::Bytes;
+
+fn model(name: &str) -> Layout {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let (id, model) = catalog.get_in::<Model>(name).unwrap();
+    layout(&catalog, id, model).unwrap()
+}
+
+#[test]
+fn a_model_with_one_kind_of_layers_is_one_group() {
+    let pool = block_pool(
+        &model("meta-llama/llama-3.1-8b-instruct"),
+        Bytes::gib(20.0),
+        PoolAsk::new(8192, KvType::F16),
+    )
+    .unwrap();
+    // 16 tokens of 32 layers with 8 heads of 128, keys and values: 2 MiB.
+    assert_eq!((pool.blocks, pool.groups, pool.tokens), (10_240, 1, 163_840));
+    assert_eq!((pool.blocks_per_request, pool.requests), (512, 20.0));
+}
+
+#[test]
+fn a_window_keeps_itself_and_one_batch() {
+    let layout = model("openai/gpt-oss-120b");
+    let pool = |context| {
+        block_pool(&layout, Bytes::gib(20.0), PoolAsk::new(context, KvType::F16)).unwrap()
+    };
+    let long = pool(131_072);
+    assert_eq!((long.groups, long.group_layers), (2, 18));
+    // 131,072 tokens of full layers; 127 and 8,192 of the others, and one block more.
+    assert_eq!(long.blocks_per_request, 8192 + 521);
+    assert!(pool(4096).requests > long.requests * 15.0);
+}
+
+#[test]
+fn hybrid_pools_have_the_capacity_vllm_reports() {
+    // NVIDIA DGX Spark, vLLM 0.19.2rc1: reported tokens of pools of so many MiB.
+    for (name, kv, mib, tokens) in [
+        ("nvidia/nvidia-nemotron-3-nano-4b-bf16", "fp8", 105_871.4, 1_934_432.0),
+        ("qwen/qwen3.6-35b-a3b", "auto", 48_691.2, 623_040.0),
+    ] {
+        let ask = PoolAsk::new(32_768, KvType::of(kv).unwrap());
+        let pool = block_pool(&model(name), Bytes::mib(mib), ask).unwrap();
+        let ratio = pool.tokens as f64 / tokens;
+        assert!((ratio - 1.0).abs() < 0.01, "{name}: {} instead of {tokens}", pool.tokens);
+    }
+}
+
+#[test]
+fn what_is_left_of_a_card_is_never_negative() {
+    let left = |weights| pool_bytes(Bytes::gib(24.0), 0.92, Bytes::gib(weights), Bytes::gib(1.5));
+    assert!((left(10.0).to_gib() - 10.58).abs() < 1e-9);
+    assert_eq!(left(40.0), Bytes::ZERO);
+}
