@@ -8,6 +8,7 @@
 //! | how long does a step take, how long a prompt? | [`decode`], [`prefill`] |
 //! | which constants hold for an engine on a device? | [`calibration`], [`fit`] |
 //! | how good is that on measured rows? | [`case`], [`accuracy`] |
+//! | what do the user's own measurements say? | [`import`], [`fit::local`] |
 
 pub mod accuracy;
 pub mod answer;
@@ -18,6 +19,7 @@ pub mod context;
 pub mod decode;
 pub mod fit;
 pub mod graph;
+pub mod import;
 pub mod link;
 pub mod memory;
 pub mod offload;

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one crate whose purpose is input and output")]
 
 mod embedded;
+pub mod measurement;
 mod overlay;
 
 use std::path::PathBuf;
@@ -24,6 +25,22 @@ pub enum WorldError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("could not write {path}")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A table could not be read or written.
+    #[error("{path}: {source}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: csv::Error,
     },
     /// A file is not text.
     #[error("{path} is not UTF-8 text")]
