@@ -219,14 +219,34 @@ pub struct Calibration {
     levels: [BTreeMap<String, Vec<(Parameter, f64)>>; Level::ALL.len()],
     /// Rows behind a key.
     rows: [BTreeMap<String, PhaseRows>; Level::ALL.len()],
+    /// By unit: what the user's own measurements add, and how many there are.
+    own: BTreeMap<String, (Vec<(Parameter, f64)>, u32)>,
 }
 
 impl Calibration {
-    /// The calibration in the catalog.
+    /// The calibration in the catalog, the user's own measurements included.
     ///
     /// # Errors
     /// When a file of it is missing or broken, or lacks a constant.
     pub fn of(catalog: &Catalog) -> Result<Self, CatalogError> {
+        let mut calibration = Self::published(catalog)?;
+        let units = catalog.own_fit()?.and_then(|own| own.level.get(Level::Unit.key()));
+        for (key, differences) in units.into_iter().flatten() {
+            let known = differences
+                .by_parameter
+                .iter()
+                .filter_map(|(name, value)| Some((Parameter::of(name)?, *value)));
+            let rows = differences.decode_rows + differences.prefill_rows;
+            calibration.own.insert(key.clone(), (known.collect(), rows));
+        }
+        Ok(calibration)
+    }
+
+    /// The calibration in the catalog without the user's own measurements.
+    ///
+    /// # Errors
+    /// When a file of it is missing or broken, or lacks a constant.
+    pub fn published(catalog: &Catalog) -> Result<Self, CatalogError> {
         let mut own = Self::prior(catalog.priors()?)?;
         let fitted = catalog.fitted()?;
         for level in Level::ALL {
@@ -289,12 +309,21 @@ impl Calibration {
                 sums[*parameter as usize] += value;
             }
         }
+        let own = self.own.get(site.key(Level::Unit));
+        for (parameter, value) in own.into_iter().flat_map(|(values, _)| values) {
+            sums[*parameter as usize] += value;
+        }
         Constants(sums.map(f64::exp))
     }
 
     /// Measured rows behind a site at a level.
     pub fn rows(&self, site: &Site, level: Level) -> PhaseRows {
         self.rows[level as usize].get(site.key(level)).copied().unwrap_or_default()
+    }
+
+    /// The user's own measurements of a site.
+    pub fn own_rows(&self, site: &Site) -> u32 {
+        self.own.get(site.key(Level::Unit)).map_or(0, |(_, rows)| *rows)
     }
 
     /// What of a site has been measured in a phase.

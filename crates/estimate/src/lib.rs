@@ -13,6 +13,7 @@
 //! | how long does a step take, how long a prompt? | [`decode`], [`prefill`] |
 //! | which constants hold for an engine on a device? | [`calibration`], [`fit`] |
 //! | how good are the speeds on measured rows? | [`case`], [`accuracy`] |
+//! | what do the user's own measurements say? | [`import`], [`fit::local`] |
 
 pub mod accuracy;
 pub mod answer;
@@ -24,6 +25,7 @@ pub mod decode;
 pub mod fit;
 pub mod from_file;
 pub mod graph;
+pub mod import;
 pub mod link;
 pub mod memory;
 pub mod memory_accuracy;

@@ -92,6 +92,8 @@ pub struct Place<'a> {
     pub prefill_seen: Seen,
     /// Measured rows of what was seen.
     pub rows: u32,
+    /// The user's own measurements among them.
+    pub own_rows: u32,
 }
 
 /// Stacks in the order engines are best served by.
@@ -210,6 +212,7 @@ fn place_on<'a>(
     };
     Ok(Place {
         constants: calibration.constants(&placed.site),
+        own_rows: calibration.own_rows(&placed.site),
         rows: calibration.rows(&placed.site, level).decode,
         prefill_seen: calibration.seen(&placed.site, Phase::Prefill),
         seen,

@@ -78,6 +78,10 @@ pub struct Pace<'a> {
     seen: Seen,
     prefill_seen: Seen,
     rows: u32,
+    /// The user's own measurements of the least measured device.
+    own_rows: u32,
+    /// What one of them is worth.
+    worth: f64,
 }
 
 impl<'a> Pace<'a> {
@@ -125,6 +129,8 @@ impl<'a> Pace<'a> {
                 .max()
                 .unwrap_or(Seen::Neither),
             rows: setup.places.iter().map(|place| place.rows).min().unwrap_or(0),
+            own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
+            worth: catalog.priors()?.local.worth,
         })
     }
 
@@ -180,7 +186,8 @@ impl<'a> Pace<'a> {
     /// Half-width of the 80 % interval, as a factor.
     fn factor(&self, kind: Kind) -> f64 {
         let seen = if kind == Kind::Prefill { self.prefill_seen } else { self.seen };
-        half_width(self.intervals, kind, self.work.is_mixture(), seen)
+        let others = half_width(self.intervals, kind, self.work.is_mixture(), seen);
+        narrowed(others, self.own_rows, self.worth)
     }
 
     fn basis(&self) -> Basis {
@@ -190,6 +197,9 @@ impl<'a> Pace<'a> {
     /// What the figures rest on, in one line for people.
     pub fn grounds(&self) -> String {
         match self.seen {
+            _ if self.own_rows > 0 => {
+                format!("based on {} measurements of yours", self.own_rows)
+            }
             Seen::Unit => format!("constants from {} measured rows of this stack", self.rows),
             Seen::Stack => format!(
                 "no measurement on this device; constants from {} measured rows of similar ones",
@@ -201,6 +211,12 @@ impl<'a> Pace<'a> {
             }
         }
     }
+}
+
+/// A half-width after `rows` own measurements: precision adds up, down to half the logarithm, since
+/// cases differ from the measured ones.
+pub fn narrowed(factor: f64, rows: u32, worth: f64) -> f64 {
+    factor.powf((1.0 + worth * f64::from(rows)).sqrt().recip().max(0.5))
 }
 
 /// Handing a step from one kind of device to another, in seconds.

@@ -22,6 +22,8 @@ pub struct Priors {
     pub parameters: BTreeMap<String, Prior>,
     /// Intervals of a model whose tensors are an outline are wider by this factor (of logarithms).
     pub outline_widening: f64,
+    /// How the user's own measurements are used.
+    pub local: Local,
     /// Where the belief differs from the common value: level, thing, constant → factor.
     #[serde(default, rename = "factor")]
     pub factors: BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>,
@@ -30,6 +32,21 @@ pub struct Priors {
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+/// How far the user's own stack may differ from what others measured, and what a measurement of it
+/// is worth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Local {
+    /// Spread of a measurement around the model, of the logarithm.
+    pub noise: f64,
+    /// Spread that every minor version of the engine since adds.
+    pub aging: f64,
+    /// What one own measurement adds to the precision of a speed, relative to what is known without.
+    pub worth: f64,
+    /// How far a constant may differ, as a standard deviation of the logarithm.
+    pub sd: BTreeMap<String, f64>,
 }
 
 /// One constant before the fit.

@@ -165,6 +165,7 @@ pub struct Catalog {
     classes: OnceLock<Result<Classes, CatalogError>>,
     fitted: OnceLock<Result<Fitted, CatalogError>>,
     intervals: OnceLock<Result<Intervals, CatalogError>>,
+    own: OnceLock<Result<Fitted, CatalogError>>,
     tasks: OnceLock<Result<Tasks, CatalogError>>,
 }
 
@@ -350,6 +351,19 @@ impl Catalog {
                 Ok(from_toml(&file.path, &file.text)?)
             })
             .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// What the user's own measurements say; `None` without any.
+    ///
+    /// # Errors
+    /// When the file does not parse.
+    pub fn own_fit(&self) -> Result<Option<&Fitted>, CatalogError> {
+        let Some(file) = self.file("calibration/own.toml") else { return Ok(None) };
+        self.own
+            .get_or_init(|| Ok(from_toml(&file.path, &file.text)?))
+            .as_ref()
+            .map(Some)
             .map_err(Clone::clone)
     }
 

@@ -1,9 +1,9 @@
 //! Measurements of speed, as rows of a CSV file: `catalog/measured/speed.csv` and files like it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// One measurement. Only what names the stack is required; everything else may be empty or absent.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SpeedRow {
     /// Key of the row.
     pub row_id: String,
@@ -116,7 +116,9 @@ pub struct SpeedRow {
 }
 
 /// What a row measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Generating tokens.

@@ -8,6 +8,7 @@
 )]
 
 mod embedded;
+pub mod measurement;
 pub mod model_file;
 mod overlay;
 
@@ -30,10 +31,10 @@ pub enum WorldError {
         /// Why.
         source: std::io::Error,
     },
-    /// A file could not be written.
+    /// A file or folder could not be written.
     #[error("could not write {path}")]
     Write {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -46,6 +47,14 @@ pub enum WorldError {
     Exists {
         /// The file.
         path: PathBuf,
+    },
+    /// A table could not be read or written.
+    #[error("{path}: {source}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: csv::Error,
     },
     /// A file is not text.
     #[error("{path} is not UTF-8 text")]

@@ -12,6 +12,7 @@ use localrig_facts::{Basis, Catalog, CatalogError};
 use crate::calibration::{Calibration, Seen};
 use crate::case::Cases;
 use crate::fit::interval::{Kind, half_width};
+use crate::speed::narrowed;
 
 pub use table::{Line, Score, table};
 
@@ -98,6 +99,7 @@ pub fn judge_rows(catalog: &Catalog, rows: &[SpeedRow]) -> Result<Vec<Judged>, A
     let calibration = Calibration::of(catalog)?;
     let intervals = catalog.intervals()?;
     let widening = catalog.priors()?.outline_widening;
+    let worth = catalog.priors()?.local.worth;
     let mut cases = Cases::new(catalog);
     let judge_one = |row: &SpeedRow| {
         let measured = row.tok_s_total.filter(|speed| *speed > 0.0);
@@ -114,6 +116,7 @@ pub fn judge_rows(catalog: &Catalog, rows: &[SpeedRow]) -> Result<Vec<Judged>, A
             let seen = calibration.seen(&case.site, case.phase);
             let kind = Kind::of(case.phase, case.load.streams);
             let mut factor = half_width(intervals, kind, case.work.is_mixture(), seen);
+            factor = narrowed(factor, calibration.own_rows(&case.site), worth);
             if case.outlined || !case.remarks.is_empty() {
                 factor = factor.powf(widening);
             }

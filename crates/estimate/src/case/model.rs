@@ -33,6 +33,13 @@ pub fn model_of<'a>(catalog: &'a Catalog, row: &SpeedRow) -> Result<NamedModel<'
     if let Some((id, model)) = models.get_key_value(format!("model/{wanted}").as_str()) {
         return Ok(found(id, model, None));
     }
+    let published = |model: &&Model| {
+        model.repository.to_lowercase() == wanted
+            || model.published_as.values().any(|name| name.to_lowercase() == wanted)
+    };
+    if let Some((id, model)) = models.iter().find(|(_, model)| published(model)) {
+        return Ok(found(id, model, None));
+    }
     let short = wanted.rsplit('/').next().unwrap_or_default();
     let raw = row.model_raw.to_lowercase();
     let mut error = None;

@@ -12,6 +12,7 @@
 
 pub mod holdout;
 pub mod interval;
+pub mod local;
 mod solve;
 
 use std::collections::BTreeMap;
@@ -179,7 +180,15 @@ impl<'a> Problem<'a> {
     /// # Errors
     /// When a constant has no prior.
     pub fn new(priors: &Priors, observations: &'a Observations) -> Result<Self, CatalogError> {
-        let base = Calibration::prior(priors)?;
+        Ok(Self::with_base(Calibration::prior(priors)?, priors, observations))
+    }
+
+    /// The unknowns of the rows as differences from known constants.
+    pub(crate) fn with_base(
+        base: Calibration,
+        priors: &Priors,
+        observations: &'a Observations,
+    ) -> Self {
         let mut sites: Vec<Site> = Vec::new();
         let mut site_of = Vec::new();
         for one in &observations.all {
@@ -228,7 +237,7 @@ impl<'a> Problem<'a> {
             }
             own.unknowns.push(Unknown { parameter, shares });
         }
-        Ok(own)
+        own
     }
 
     /// By site and parameter: whether any of the site's rows depends on it at the priors.

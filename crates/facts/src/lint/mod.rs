@@ -76,10 +76,11 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
 }
 
 /// CSV and TOML files outside the folders of entries.
-const SINGLE_FILES: [&str; 10] = [
+const SINGLE_FILES: [&str; 11] = [
     "calibration/class.toml",
     "calibration/fitted.toml",
     "calibration/interval.toml",
+    "calibration/own.toml",
     "calibration/prior.toml",
     "price/rate.csv",
     "price/source.toml",

@@ -1,0 +1,202 @@
+//! What must hold of every speed, whatever the constants.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::LazyLock;
+
+use localrig_estimate::architecture::layout;
+use localrig_estimate::calibration::{Calibration, place};
+use localrig_estimate::context::KvType;
+use localrig_estimate::decode::step;
+use localrig_estimate::parameter::{Constants, Parameter};
+use localrig_estimate::prefill::prefill;
+use localrig_estimate::rate::{Rates, rates};
+use localrig_estimate::recipe::Recipe;
+use localrig_estimate::run::{Host, Link, Run, Split};
+use localrig_estimate::speculative::{Draft, time_per_token};
+use localrig_estimate::speed::faster;
+use localrig_estimate::work::Work;
+use localrig_facts::format::Format;
+use localrig_facts::gpu::{Gpu, Stack};
+use localrig_facts::model::Model;
+use localrig_facts::unit::TokensPerSec;
+use localrig_facts::{Basis, Catalog, Estimate};
+use proptest::prelude::*;
+
+struct Bench {
+    works: Vec<Work>,
+    stacks: Vec<(Rates, Constants)>,
+}
+
+/// Dense, windowed, recurrent, mixture and latent models on stacks of every kind.
+static BENCH: LazyLock<Bench> = LazyLock::new(|| {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let calibration = Calibration::of(&catalog).unwrap();
+    let work = |model: &str, format: &str| {
+        let (id, model) = catalog.get_in::<Model>(model).unwrap();
+        let layout = layout(&catalog, id, model).unwrap();
+        let (format_id, format) = catalog.get_in::<Format>(format).unwrap();
+        let recipe = Recipe::new(&catalog, format_id, format).unwrap();
+        Work::new(&layout, &recipe, KvType::F16)
+    };
+    let stack = |engine: &str, stack: Stack, gpu: &str| {
+        stack_of(&catalog, &calibration, engine, stack, gpu)
+    };
+    Bench {
+        works: vec![
+            work("qwen/qwen3-8b", "q4_k_m"),
+            work("google/gemma-3-12b-it", "q8_0"),
+            work("qwen/qwen3-30b-a3b", "q4_k_m"),
+            work("openai/gpt-oss-20b", "mxfp4_moe"),
+            work("qwen/qwen3.6-27b", "safetensors-bf16"),
+            work("zai-org/glm-4.7-flash", "q8_0"),
+        ],
+        stacks: vec![
+            stack("llama.cpp", Stack::Cuda, "nvidia/rtx-5090"),
+            stack("vllm", Stack::Cuda, "nvidia/rtx-3090"),
+            stack("llama.cpp", Stack::Metal, "apple/apple-m2-ultra"),
+            stack("mlx-lm", Stack::Mlx, "apple/apple-m4-max"),
+            stack("llama.cpp", Stack::Vulkan, "amd/strix-halo-apu"),
+            stack("sglang", Stack::Rocm, "amd/instinct-mi300x"),
+        ],
+    }
+});
+
+fn stack_of(
+    catalog: &Catalog,
+    calibration: &Calibration,
+    engine: &str,
+    stack: Stack,
+    gpu: &str,
+) -> (Rates, Constants) {
+    let (id, gpu) = catalog.get_in::<Gpu>(gpu).unwrap();
+    let placed = place(catalog, engine, stack, id, gpu, "").unwrap();
+    let rates = rates(catalog, id, gpu, placed.peak, None).unwrap();
+    (rates, calibration.constants(&placed.site))
+}
+
+const fn run<'a>(work: &'a Work, rates: &'a Rates, split: Split) -> Run<'a> {
+    Run { work, rates, split, host: None, chunk_tokens: 512.0, power_limit: None, memory: None }
+}
+
+fn any_stack() -> impl Strategy<Value = (usize, usize)> {
+    (0..BENCH.works.len(), 0..BENCH.stacks.len())
+}
+
+proptest! {
+    #[test]
+    fn more_bandwidth_is_never_slower(
+        (model, stack) in any_stack(),
+        factor in 1.0..8.0f64,
+        depth in 0.0..200_000.0f64,
+        streams in 1.0..128.0f64,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let wide = Rates { bandwidth: rates.bandwidth * factor, ..*rates };
+        let time = |rates| step(&run(work, rates, Split::SINGLE), constants, depth, streams).total;
+        prop_assert!(time(&wide) <= time(rates));
+        let prompt = |rates| prefill(&run(work, rates, Split::SINGLE), constants, 2048.0, depth).total;
+        prop_assert!(prompt(&wide) <= prompt(rates));
+    }
+
+    #[test]
+    fn more_depth_or_streams_never_raise_a_streams_speed(
+        (model, stack) in any_stack(),
+        depth in 0.0..200_000.0f64,
+        more_depth in 0.0..100_000.0f64,
+        streams in 1u32..256,
+        more_streams in 0u32..256,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let run = run(work, rates, Split::SINGLE);
+        let time = |depth, streams: u32| step(&run, constants, depth, f64::from(streams)).total;
+        let here = time(depth, streams);
+        prop_assert!(time(depth + more_depth, streams) >= here);
+        prop_assert!(time(depth, streams + more_streams) >= here * (1.0 - 1e-12));
+        let prompt = |depth| prefill(&run, constants, 1024.0, depth).total;
+        prop_assert!(prompt(depth + more_depth) >= prompt(depth) * (1.0 - 1e-12));
+    }
+
+    #[test]
+    fn tensor_parallel_over_a_perfect_link_divides_all_but_the_layers(
+        (model, stack) in any_stack(),
+        width in 1u32..9,
+        depth in 0.0..100_000.0f64,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let mut constants = *constants;
+        constants_without_layers(&mut constants);
+        let time = |tensor| {
+            let split = Split { tensor, link: Link::Ideal, ..Split::SINGLE };
+            step(&run(work, rates, split), &constants, depth, 1.0).total
+        };
+        prop_assert!((time(width) * f64::from(width) / time(1) - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_real_link_never_beats_a_perfect_one_and_a_layer_split_never_one_device(
+        (model, stack) in any_stack(),
+        width in 2u32..9,
+        streams in 1.0..64.0f64,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let time = |split| step(&run(work, rates, split), constants, 4096.0, streams).total;
+        let tensor = |link| Split { tensor: width, link, ..Split::SINGLE };
+        let perfect = time(tensor(Link::Ideal));
+        for link in [Link::PciePeer, Link::PcieHost, Link::NvLink, Link::Roce, Link::Thunderbolt, Link::Ethernet] {
+            prop_assert!(time(tensor(link)) > perfect);
+        }
+        prop_assert!(time(Split { stages: width, ..Split::SINGLE }) > time(Split::SINGLE));
+    }
+
+    #[test]
+    fn a_lower_power_limit_or_more_weights_on_the_host_never_help(
+        (model, stack) in any_stack(),
+        watts in 50.0..600.0f64,
+        less in 0.0..50.0f64,
+        share in 0.0..1.0f64,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let plain = run(work, rates, Split::SINGLE);
+        let limited = |power_limit| Run { power_limit: Some(power_limit), ..plain };
+        let time = |run: &Run<'_>| step(run, constants, 1000.0, 1.0).total;
+        prop_assert!(time(&limited(watts - less)) >= time(&limited(watts)));
+        let slow_host = |share| Run { host: Some(Host { share, bandwidth: Some(20e9) }), ..plain };
+        // A host slower than the device: what is there costs more.
+        prop_assert!(time(&slow_host(share)) >= time(&slow_host(share / 2.0)));
+    }
+
+    #[test]
+    fn a_draft_that_is_always_right_and_free_is_never_slower(
+        (model, stack) in any_stack(),
+        tokens in 1u32..6,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let run = run(work, rates, Split::SINGLE);
+        let draft = |acceptance| Draft { tokens, acceptance, cost: 0.0 };
+        let time = |acceptance| time_per_token(&run, constants, draft(acceptance), 2000.0, 1.0);
+        prop_assert!(time(0.9) < time(0.5));
+        prop_assert!(time(0.0) >= step(&run, constants, 2000.0, 1.0).total * (1.0 - 1e-9));
+    }
+
+    #[test]
+    fn the_faster_of_two_is_more_likely_faster(
+        a in 1.0..500.0f64,
+        b in 1.0..500.0f64,
+        width in 1.05..3.0f64,
+        common in 0.0..0.95f64,
+    ) {
+        let speed = |value| Estimate::within_factor(TokensPerSec::new(value), width, Basis::Modelled);
+        let ahead = faster(&speed(a), &speed(b), common);
+        prop_assert_eq!(ahead > 0.5, a > b);
+        prop_assert!((ahead + faster(&speed(b), &speed(a), common) - 1.0).abs() < 1e-6);
+        // What two machines have in common does not blur which is faster.
+        prop_assert!((ahead - 0.5).abs() <= (faster(&speed(a), &speed(b), 0.99) - 0.5).abs() + 1e-9);
+    }
+}
+
+/// Costs that tensor parallelism does not divide.
+fn constants_without_layers(constants: &mut Constants) {
+    for parameter in [Parameter::LayerUs, Parameter::StepUs, Parameter::StreamUs] {
+        constants[parameter] = 0.0;
+    }
+}
