@@ -4,6 +4,7 @@ use localrig_plan::answer::{
     MemoryGroup, Part, PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole,
 };
 use localrig_plan::check::Outcome;
+use localrig_plan::knowledge::Correction;
 use localrig_plan::price::PriceBasis;
 use localrig_plan::verdict::Mark;
 use serde::Serialize;
@@ -244,6 +245,10 @@ fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, 
         };
         page.list(machine.know.iter().map(fact).collect());
     }
+    if !machine.corrections.is_empty() {
+        page.heading(3, "What the documents have wrong about it");
+        page.list(machine.corrections.iter().map(correction).collect());
+    }
     if !machine.also.is_empty() {
         page.heading(3, "The same accelerators, lower in the ranking");
         let twin = |one: &localrig_plan::answer::Twin| {
@@ -265,6 +270,13 @@ fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, 
         }
         page.table(table);
     }
+}
+
+fn correction(one: &Correction) -> Text {
+    let verdict = one.verdict.word();
+    let said = format!("{} ({}: {}). ", one.claim, verdict, one.places.join("; "));
+    let holds = format!("{}. {}. [{}]", one.fact, one.effect, one.sources.join("; "));
+    Text::default().strong(said).plain(holds)
 }
 
 fn metrics(machine: &RankedMachine) -> Table {
