@@ -38,6 +38,9 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Estimate(args) => command::estimate::run(&args, &overlays, output),
         Command::Fit(args) => command::fit::run(&args, &overlays, output),
         Command::Need(args) => command::need::run(&args, &overlays, output),
+        Command::Audit(args) => command::audit::run(&args, &overlays, output),
+        Command::Survey(args) => command::survey::run(&args, &overlays, output),
+        Command::Compare(args) => command::compare::run(&args, &overlays, output),
         Command::Catalog(args) => command::catalog::run(&args, &overlays, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

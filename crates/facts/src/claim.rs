@@ -54,6 +54,10 @@ pub struct Claim {
     /// The figures in it that can be recomputed from the catalog.
     #[serde(default)]
     pub checks: Vec<Statement>,
+    /// Words by which the claim is known in other texts: all words of one phrase on one line, in
+    /// lower case.
+    #[serde(default)]
+    pub phrases: Vec<Vec<String>>,
     /// Names of the sources of the fact.
     pub sources: Vec<String>,
 }

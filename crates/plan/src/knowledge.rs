@@ -60,7 +60,8 @@ pub fn corrections(catalog: &Catalog, ids: &BTreeSet<&str>, cards: u32) -> Vec<C
                 same.places.push(place);
                 continue;
             }
-            let describe = |name: &String| document.sources.get(name).map(|one| one.describe());
+            let describe =
+                |name: &String| document.sources.get(name).map(localrig_facts::Source::describe);
             let correction = Correction {
                 places: vec![place],
                 claim: claim.claim.clone(),

@@ -7,14 +7,18 @@ pub mod page;
 // What the formats look like.
 pub mod markdown;
 pub mod number;
+pub mod svg;
 pub mod terminal;
 
 // What the answers say.
+pub mod audit;
 pub mod catalog;
+pub mod compare;
 pub mod estimate;
 pub mod fit;
 pub mod need;
 pub mod plan;
+pub mod survey;
 
 /// Rows as CSV with a header from their field names.
 ///

@@ -50,6 +50,11 @@ fn words(claim: &Claim, add: &mut impl FnMut(String)) {
     if claim.verdict.misleads() && claim.effect.is_none() {
         add(format!("{} without `effect`: say what it changes", claim.verdict.word()));
     }
+    for word in claim.phrases.iter().flatten() {
+        if word.is_empty() || *word != word.to_lowercase() {
+            add(format!("phrase word `{word}`: lower case, not empty"));
+        }
+    }
     if !claim.with.is_empty() && claim.about.is_empty() {
         add("`with` narrows `about`, which is empty".to_owned());
     }
