@@ -41,6 +41,8 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Audit(args) => command::audit::run(&args, &overlays, output),
         Command::Survey(args) => command::survey::run(&args, &overlays, output),
         Command::Compare(args) => command::compare::run(&args, &overlays, output),
+        Command::Report(args) => command::report::run(&args, &overlays, output),
+        Command::Skill(args) => command::skill::run(&args, output),
         Command::Catalog(args) => command::catalog::run(&args, &overlays, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

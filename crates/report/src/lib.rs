@@ -5,6 +5,7 @@
 pub mod page;
 
 // What the formats look like.
+pub mod html;
 pub mod markdown;
 pub mod number;
 pub mod svg;
@@ -18,6 +19,7 @@ pub mod estimate;
 pub mod fit;
 pub mod need;
 pub mod plan;
+pub mod research;
 pub mod survey;
 
 /// Rows as CSV with a header from their field names.

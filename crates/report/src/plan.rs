@@ -45,7 +45,7 @@ pub fn page(answer: &PlanAnswer, extent: Extent) -> Page {
     page
 }
 
-fn summary(page: &mut Page, answer: &PlanAnswer) {
+pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
     page.heading(2, "TL;DR");
     let Some(best) = answer.ranked.first() else {
         page.paragraph(format!(
@@ -149,7 +149,7 @@ pub(crate) fn sentence_case(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     if answer.ranked.is_empty() {
         return;
     }
@@ -203,7 +203,12 @@ fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     page.list(remarks.into_iter().map(Text::from).collect());
 }
 
-fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, extent: Extent) {
+pub(crate) fn configuration(
+    page: &mut Page,
+    answer: &PlanAnswer,
+    machine: &RankedMachine,
+    extent: Extent,
+) {
     page.heading(2, format!("#{} {}", machine.rank, machine.name));
     page.table(metrics(machine));
     page.heading(3, "Memory");
@@ -272,14 +277,14 @@ fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, 
     }
 }
 
-fn correction(one: &Correction) -> Text {
+pub(crate) fn correction(one: &Correction) -> Text {
     let verdict = one.verdict.word();
     let said = format!("{} ({}: {}). ", one.claim, verdict, one.places.join("; "));
     let holds = format!("{}. {}. [{}]", one.fact, one.effect, one.sources.join("; "));
     Text::default().strong(said).plain(holds)
 }
 
-fn metrics(machine: &RankedMachine) -> Table {
+pub(crate) fn metrics(machine: &RankedMachine) -> Table {
     let mut table = Table::new(&["metric", "value"]);
     let mut add = |metric: &str, value: String| table.row([metric.into(), value.into()]);
     add(
@@ -473,7 +478,7 @@ fn trade_off(answer: &PlanAnswer, machine: &RankedMachine) -> Vec<Text> {
     said
 }
 
-fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     if !answer.unpriced.is_empty() {
         page.heading(2, "Not ranked: a price is missing");
         let shown = answer.unpriced.iter().take(extent.rows.max(extent.rejected));

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one crate whose purpose is input and output")]
 
 mod embedded;
+mod folder;
 mod overlay;
 
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 use localrig_facts::Catalog;
 use localrig_facts::catalog::File;
 
-pub use embedded::{requirement, requirements};
+pub use embedded::{requirement, requirements, skill};
+pub use folder::{text_in, write_in};
 
 /// Something outside the program that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,14 @@ pub enum WorldError {
     /// A file or folder could not be read.
     #[error("could not read {path}")]
     Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be written.
+    #[error("could not write {path}")]
+    Write {
         /// The file or folder.
         path: PathBuf,
         /// Why.

@@ -18,6 +18,8 @@ pub(crate) mod estimate;
 pub(crate) mod fit;
 pub(crate) mod need;
 pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod skill;
 pub(crate) mod survey;
 
 /// Which machine to buy to run language models at home, what it costs in Switzerland, and how fast
@@ -60,6 +62,10 @@ pub(crate) enum Command {
     Survey(survey::Args),
     /// Machines, or models, side by side
     Compare(compare::Args),
+    /// Write the research repository: decision, benchmarks, survey, a folder per platform
+    Report(report::Args),
+    /// Print or install the skill that lets coding agents answer with localrig
+    Skill(skill::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
     /// Print a completion script for a shell

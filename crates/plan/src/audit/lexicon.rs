@@ -64,7 +64,8 @@ impl Lexicon {
                         let part = &kept[start..end];
                         let digit = |one: &&Token| one.contains(|c: char| c.is_ascii_digit());
                         let model_number = start == 0 && digit(&part[0]);
-                        if part.len() >= 2 && part.iter().any(digit)
+                        let named = part[0].starts_with(char::is_alphabetic);
+                        if named && part.len() >= 2 && part.iter().any(digit)
                             || part.len() == 1 && model_number
                         {
                             families.entry(whole(part)).or_default().insert(id.clone());

@@ -226,10 +226,7 @@ pattern!(
     ACTIVE,
     &format!(r"(?i){FIGURES}\s?B\s(?:parameters\s)?active|activat\w+\s(?:only\s)?{FIGURES}\s?B\b")
 );
-pattern!(
-    CONTEXT,
-    r"(?i)(?:supports?|max(?:imum)?|context(?:\sof)?)\s(?:only\s)?~?(\d+)\s?K\b|\b(\d+)\s?K\s(?:max(?:imum)?\s)?context|\((\d+)\s?K\s?(?:max)?\)"
-);
+pattern!(CONTEXT, r"(?i)(?:supports?|max(?:imum)?)\s(?:only\s)?~?(\d+)\s?K\b|\b(\d+)\s?K\smax\b");
 pattern!(
     SIZE,
     &format!(r"(?:Q4(?:_K_M)?|MXFP4)\s?(?:≈|is|takes|\(|:|at)?\s?\(?(?:about\s)?{FIGURES}\s?GB")
