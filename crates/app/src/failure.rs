@@ -30,6 +30,9 @@ pub(crate) const UNREACHABLE: u8 = 7;
 /// Nothing fits.
 pub(crate) const NOTHING_FITS: u8 = 5;
 
+/// What was checked does not hold any more: statements of a text, a written report.
+pub(crate) const MISLEADING: u8 = 6;
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) struct Failure {

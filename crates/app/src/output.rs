@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::ValueEnum;
+use localrig_report::html::html;
 use localrig_report::markdown::markdown;
 use localrig_report::page::Page;
 use localrig_report::terminal::terminal;
@@ -22,6 +23,8 @@ pub(crate) enum Format {
     Markdown,
     /// The rows of the main table
     Csv,
+    /// A web page that needs nothing else
+    Html,
 }
 
 /// Prints answers.
@@ -48,6 +51,7 @@ impl Output {
                 text
             }
             Format::Csv => csv(answer)?,
+            Format::Html => html(&page(answer)),
         };
         self.bytes(text.as_bytes())
     }

@@ -132,6 +132,7 @@ entries! {
     regions: crate::region::Region = "region", "region", notes notes;
     tiers: crate::tier::Tier = "tier", "tier", aliases aliases, notes notes;
     platforms: crate::survey::Platform = "survey", "surveyed platform", aliases aliases, notes notes;
+    documents: crate::claim::Document = "claim", "document with claims";
 }
 
 /// A text of the catalog.

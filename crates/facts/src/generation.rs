@@ -28,6 +28,8 @@ pub struct Generation {
     pub fp16_per_fp32: Option<f64>,
     /// The same on workstation and datacentre cards, where it differs.
     pub fp16_per_fp32_professional: Option<f64>,
+    /// Folder of the research repository for machines with it; absent = the maker's own.
+    pub platform: Option<String>,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,

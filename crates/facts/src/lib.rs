@@ -6,6 +6,7 @@
 mod basis;
 pub mod calibration;
 pub mod catalog;
+pub mod claim;
 mod date;
 pub mod document;
 pub mod engine;

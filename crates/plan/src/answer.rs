@@ -12,7 +12,7 @@ use crate::assign::{Assignment, Group, Served};
 use crate::build::Line;
 use crate::candidate::Candidate;
 use crate::check::Check;
-use crate::knowledge::{Fact, facts};
+use crate::knowledge::{Correction, Fact, corrections_of, facts};
 use crate::plan::{Plan, Ranked};
 use crate::price::{NoPrice, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
@@ -86,6 +86,8 @@ pub struct RankedMachine {
     pub growth: String,
     /// What to know before buying, from the facts of its parts and models.
     pub know: Vec<Fact>,
+    /// What documents have wrong about it, worst first.
+    pub corrections: Vec<Correction>,
     /// The terms of the score.
     pub score_terms: Vec<ScoreTerm>,
     /// Machines with the same accelerators that came out lower.
@@ -319,6 +321,7 @@ fn machine(
         checks: candidate.checks.clone(),
         growth: candidate.growth.clone(),
         know: facts(catalog, candidate, assignment),
+        corrections: corrections_of(catalog, candidate, assignment),
         score_terms: ranked.terms.clone(),
         also: others.iter().map(twin).collect(),
     }

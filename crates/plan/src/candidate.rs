@@ -417,7 +417,7 @@ struct Card<'m, 'a> {
 }
 
 /// Cards with less memory hold no model worth planning a machine around.
-const LEAST_CARD_GIB: f64 = 12.0;
+pub(crate) const LEAST_CARD_GIB: f64 = 12.0;
 
 /// Smallest card worth mixing with another.
 const LEAST_PAIR_GIB: f64 = 24.0;

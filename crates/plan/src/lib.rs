@@ -18,9 +18,14 @@ pub mod quality;
 // Which serves best.
 pub mod answer;
 pub mod assign;
+pub mod compare;
 pub mod group;
 pub mod knowledge;
 pub mod plan;
 pub mod score;
 mod search;
+pub mod survey;
 pub mod verdict;
+
+// What others say.
+pub mod audit;

@@ -150,7 +150,7 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
     page
 }
 
-fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: usize) {
+pub(crate) fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: usize) {
     if models.is_empty() {
         return;
     }

@@ -5,18 +5,24 @@
 pub mod page;
 
 // What the formats look like.
+pub mod html;
 pub mod markdown;
 pub mod number;
+pub mod svg;
 pub mod terminal;
 
 // What the answers say.
 pub mod accuracy;
+pub mod audit;
 pub mod catalog;
+pub mod compare;
 pub mod estimate;
 pub mod fit;
 pub mod model;
 pub mod need;
 pub mod plan;
+pub mod research;
+pub mod survey;
 
 /// Rows as CSV with a header from their field names.
 ///

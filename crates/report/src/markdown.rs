@@ -21,6 +21,7 @@ pub fn markdown(page: &Page) -> String {
                 }
             }
             Block::Table(one) => out.push_str(&table(one)),
+            Block::Picture(shows, file) => out.push_str(&format!("![{shows}]({file})\n")),
             Block::Tree(tree) => {
                 out.push_str(&format!("```text\n{}\n```\n", tree.lines().join("\n")));
             }

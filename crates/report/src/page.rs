@@ -20,6 +20,8 @@ pub enum Block {
     Table(Table),
     /// A tree.
     Tree(Tree),
+    /// A picture: what it shows and its file.
+    Picture(String, String),
 }
 
 /// Running text.
@@ -96,6 +98,19 @@ impl Page {
         if !table.rows.is_empty() {
             self.blocks.push(Block::Table(table));
         }
+    }
+
+    /// Adds a picture.
+    pub fn picture(&mut self, shows: impl Into<String>, file: impl Into<String>) {
+        self.blocks.push(Block::Picture(shows.into(), file.into()));
+    }
+
+    /// Adds the blocks of another page with its headings `deeper` levels below.
+    pub fn append(&mut self, other: Self, deeper: u8) {
+        self.blocks.extend(other.blocks.into_iter().map(|block| match block {
+            Block::Heading(level, text) => Block::Heading((level + deeper).min(6), text),
+            other => other,
+        }));
     }
 
     /// Adds a tree.

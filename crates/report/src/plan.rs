@@ -4,6 +4,7 @@ use localrig_plan::answer::{
     MemoryGroup, Part, PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole,
 };
 use localrig_plan::check::Outcome;
+use localrig_plan::knowledge::Correction;
 use localrig_plan::price::PriceBasis;
 use localrig_plan::verdict::Mark;
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub fn page(answer: &PlanAnswer, extent: Extent) -> Page {
     page
 }
 
-fn summary(page: &mut Page, answer: &PlanAnswer) {
+pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
     page.heading(2, "TL;DR");
     let Some(best) = answer.ranked.first() else {
         page.paragraph(format!(
@@ -156,7 +157,7 @@ pub(crate) fn sentence_case(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     if answer.ranked.is_empty() {
         return;
     }
@@ -210,7 +211,12 @@ fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     page.list(remarks.into_iter().map(Text::from).collect());
 }
 
-fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, extent: Extent) {
+pub(crate) fn configuration(
+    page: &mut Page,
+    answer: &PlanAnswer,
+    machine: &RankedMachine,
+    extent: Extent,
+) {
     page.heading(2, format!("#{} {}", machine.rank, machine.name));
     page.table(metrics(machine));
     page.heading(3, "Memory");
@@ -252,6 +258,10 @@ fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, 
         };
         page.list(machine.know.iter().map(fact).collect());
     }
+    if !machine.corrections.is_empty() {
+        page.heading(3, "What the documents have wrong about it");
+        page.list(machine.corrections.iter().map(correction).collect());
+    }
     if !machine.also.is_empty() {
         page.heading(3, "The same accelerators, lower in the ranking");
         let twin = |one: &localrig_plan::answer::Twin| {
@@ -275,7 +285,14 @@ fn configuration(page: &mut Page, answer: &PlanAnswer, machine: &RankedMachine, 
     }
 }
 
-fn metrics(machine: &RankedMachine) -> Table {
+pub(crate) fn correction(one: &Correction) -> Text {
+    let verdict = one.verdict.word();
+    let said = format!("{} ({}: {}). ", one.claim, verdict, one.places.join("; "));
+    let holds = format!("{}. {}. [{}]", one.fact, one.effect, one.sources.join("; "));
+    Text::default().strong(said).plain(holds)
+}
+
+pub(crate) fn metrics(machine: &RankedMachine) -> Table {
     let mut table = Table::new(&["metric", "value"]);
     let mut add = |metric: &str, value: String| table.row([metric.into(), value.into()]);
     add("price", format!("{}{}", money(machine.cost), spread(machine)));
@@ -461,7 +478,7 @@ fn trade_off(answer: &PlanAnswer, machine: &RankedMachine) -> Vec<Text> {
     said
 }
 
-fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
+pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     if !answer.unpriced.is_empty() {
         page.heading(2, "Not ranked: a price is missing");
         let shown = answer.unpriced.iter().take(extent.rows.max(extent.rejected));

@@ -29,6 +29,7 @@ pub fn terminal(page: &Page, width: u16) -> String {
                 }
             }
             Block::Table(one) => out.push_str(&table(one, width)),
+            Block::Picture(shows, file) => out.push_str(&format!("[{shows}: {file}]\n")),
             Block::Tree(tree) => out.push_str(&format!("{}\n", tree.lines().join("\n"))),
         }
     }

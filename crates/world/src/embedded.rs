@@ -7,6 +7,7 @@ use localrig_facts::catalog::File;
 
 static CATALOG: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog");
 static REQUIREMENTS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../requirements");
+static SKILL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../skills/localrig");
 
 /// Every file of the embedded catalog.
 pub(crate) fn catalog_files() -> impl Iterator<Item = (String, File)> {
@@ -39,4 +40,20 @@ pub fn requirements() -> Vec<&'static str> {
 /// The text of an embedded requirement.
 pub fn requirement(name: &str) -> Option<&'static str> {
     REQUIREMENTS.get_file(format!("{name}.toml"))?.contents_utf8()
+}
+
+/// Every file of the agent skill with its path inside the skill's folder.
+pub fn skill() -> Vec<(String, &'static str)> {
+    let mut found = Vec::new();
+    let mut folders = vec![&SKILL];
+    while let Some(folder) = folders.pop() {
+        folders.extend(folder.dirs());
+        for file in folder.files() {
+            if let (Some(path), Some(text)) = (file.path().to_str(), file.contents_utf8()) {
+                found.push((path.replace('\\', "/"), text));
+            }
+        }
+    }
+    found.sort_unstable();
+    found
 }

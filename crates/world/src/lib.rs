@@ -8,6 +8,7 @@
 )]
 
 mod embedded;
+mod folder;
 pub mod measurement;
 pub mod model_file;
 mod overlay;
@@ -17,7 +18,8 @@ use std::path::PathBuf;
 use localrig_facts::Catalog;
 use localrig_facts::catalog::File;
 
-pub use embedded::{requirement, requirements};
+pub use embedded::{requirement, requirements, skill};
+pub use folder::{text_in, write_in};
 
 /// Something outside the program that did not work.
 #[derive(Debug, thiserror::Error)]

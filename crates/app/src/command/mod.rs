@@ -12,12 +12,17 @@ use crate::failure::{Failure, INPUT};
 use crate::output::Format;
 
 pub(crate) mod accuracy;
+pub(crate) mod audit;
 pub(crate) mod catalog;
+pub(crate) mod compare;
 pub(crate) mod estimate;
 pub(crate) mod fit;
 pub(crate) mod model;
 pub(crate) mod need;
 pub(crate) mod plan;
+pub(crate) mod report;
+pub(crate) mod skill;
+pub(crate) mod survey;
 
 /// Which machine to buy to run language models at home, what it costs in Switzerland, and how fast
 /// it will be. Works offline; every figure has a source.
@@ -29,7 +34,7 @@ pub(crate) mod plan;
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done; 1 a bug in localrig; 2 wrong usage; 3 an unknown name or a \
                   broken file; 4 a fact is missing; 5 nothing fits, the nearest miss is shown; \
-                  130 interrupted."
+                  6 what was checked does not hold; 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// Folder with catalog files that add to or replace those inside the program; may be repeated,
@@ -53,6 +58,16 @@ pub(crate) enum Command {
     Fit(fit::Args),
     /// The cheapest machines that run a model
     Need(need::Args),
+    /// Check what documents say about hardware and models
+    Audit(audit::Args),
+    /// Every platform considered, and why it is in or out
+    Survey(survey::Args),
+    /// Machines, or models, side by side
+    Compare(compare::Args),
+    /// Write the research repository: decision, benchmarks, survey, a folder per platform
+    Report(report::Args),
+    /// Print or install the skill that lets coding agents answer with localrig
+    Skill(skill::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
     /// Read the headers of real model files

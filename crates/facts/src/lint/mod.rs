@@ -4,6 +4,7 @@
 //! the embedded one is held to that by a test, a user's overlay by `localrig catalog check` and by
 //! every command that reads it.
 
+mod claim;
 mod name;
 mod price;
 mod range;
@@ -11,6 +12,7 @@ mod reference;
 mod source;
 
 use crate::catalog::{Catalog, ENTRY_FOLDERS, Entry, File, for_each_entry};
+use crate::claim::Document;
 use crate::document::from_toml;
 use crate::engine::Engine;
 use crate::format::{Format, TensorType};
@@ -69,6 +71,7 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
     range::implausible(catalog, &mut findings);
     price::rows(catalog, &mut findings);
     price::scores(catalog, &mut findings);
+    claim::claims(catalog, &mut findings);
     let mut findings = findings.0;
     findings.sort();
     findings.dedup();
@@ -224,7 +227,31 @@ mod tests {
         price/ch/2026-02.csv: line 2: price/source.toml has no source `nobody`
         price/ch/2026-02.csv: path: `region/ch` is not in the catalog
         psu/typo.toml: line 1: unknown key `nmae`; did you mean `name`?
-        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, prebuilt, model, architecture, format, tensor_type, engine, shop, region, tier, survey; prices to price/<region>/<year-month>.csv
+        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, prebuilt, model, architecture, format, tensor_type, engine, shop, region, tier, survey, claim; prices to price/<region>/<year-month>.csv
         "#);
+    }
+
+    #[test]
+    fn a_claim_must_lead_to_what_it_names_and_say_what_a_correction_changes() {
+        let claims = "name = \"002\"\nnumber = \"002\"\ndated = \"2026-02\"\n\
+            [[claim]]\nkey = \"a\"\nclaim = \"x\"\nverdict = \"wrong\"\nfact = \"y\"\n\
+            about = [\"gpu/nvidia/rtx-4090\", \"gpu/nvidia/rtx-9999\"]\nsources = [\"nobody\"]\n\
+            checks = [{ quantity = \"power\", machine = \"RTX 4091\", says = [450, 300] }]\n\
+            [[claim]]\nkey = \"a\"\nclaim = \"x\"\nverdict = \"right\"\nfact = \"y\"\nsources = []\n\
+            checks = [{ quantity = \"size\", machine = \"RTX 4090\", says = [1, 1] },\n\
+            { quantity = \"power\", machine = \"RTX 4091\", says = [1, 1] }]\n";
+        insta::assert_snapshot!(findings(&[
+            ("gpu/nvidia/rtx-4090.toml", &gpu("", "[\"*\"]")),
+            ("claim/002.toml", &format!("{claims}{SOURCE}covers = [\"*\"]\n")),
+        ]), @"
+        claim/002: claim `a`: `gpu/nvidia/rtx-9999` is not in the catalog
+        claim/002: claim `a`: a second claim with this key
+        claim/002: claim `a`: check of power: 450 to 300 is no range
+        claim/002: claim `a`: check of power: no machine called `RTX 4091`
+        claim/002: claim `a`: check of size: names another subject than this quantity has
+        claim/002: claim `a`: no source called `nobody`
+        claim/002: claim `a`: no source: name who says what holds
+        claim/002: claim `a`: wrong without `effect`: say what it changes
+        ");
     }
 }

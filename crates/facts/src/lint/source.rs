@@ -6,7 +6,8 @@ use super::Findings;
 use crate::source::{Note, SourceKind, Sources};
 
 /// Keys that say nothing about the world and need no witness.
-const UNVOUCHED: [&str; 6] = ["sources", "note", "aliases", "layers", "flags", "not_computed"];
+const UNVOUCHED: [&str; 7] =
+    ["sources", "note", "aliases", "layers", "flags", "not_computed", "platform"];
 
 /// Every source is complete, and every fact is covered by one.
 pub(super) fn vouching(path: &str, sources: &Sources, raw: &toml::Table, findings: &mut Findings) {

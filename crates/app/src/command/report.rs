@@ -1,0 +1,223 @@
+//! `localrig report`
+
+use std::path::{Path, PathBuf};
+
+use localrig_facts::machine::parse_machine;
+use localrig_facts::tier::Tier;
+use localrig_facts::{Catalog, Date};
+use localrig_plan::answer::PlanAnswer;
+use localrig_plan::fit::{FitQuestion, fit};
+use localrig_plan::plan::Planner;
+use localrig_plan::price::Market;
+use localrig_plan::quality::abilities;
+use localrig_plan::requirement::Requirement;
+use localrig_plan::{audit, compare, survey};
+use localrig_report::fit::FitAnswer;
+use localrig_report::page::{Page, Table, Text};
+use localrig_report::research::{Answers, Change, Form, Inputs, changes, documents, files};
+use serde::Serialize;
+
+use crate::command;
+use crate::failure::{Failure, INPUT, MISLEADING};
+use crate::output::{Format, Output};
+
+/// What the repository was written from.
+const INPUTS: &str = "localrig.json";
+const CHANGELOG: &str = "CHANGELOG.md";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder to write: Markdown, or a static site with `--format html`
+    folder: PathBuf,
+    /// Requirement: a file, or a shipped one
+    #[arg(long, value_name = "FILE", env = "LOCALRIG_REQUIRE")]
+    require: Option<String>,
+    /// Only prices seen and models released up to this day
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    as_of: Option<Date>,
+    /// Write nothing: say what would change and why, exit code 6 if anything would
+    #[arg(long, conflicts_with = "update")]
+    check: bool,
+    /// Rewrite what changed and add to the changelog
+    #[arg(long)]
+    update: bool,
+}
+
+/// What a writing did or would do.
+#[derive(Debug, Serialize)]
+struct Written {
+    folder: String,
+    as_of: String,
+    files: usize,
+    changes: Vec<Change>,
+    reasons: Vec<String>,
+    written: bool,
+}
+
+pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
+    let catalog = command::facts(overlays)?;
+    let requirement = command::requirement(args.require.as_deref())?;
+    let market = command::market(&catalog, &requirement, args.as_of)?;
+    let form = if output.format == Format::Html { Form::Site } else { Form::Markdown };
+    let (all, inputs) = repository(&catalog, &requirement, &market, form)?;
+    let known = localrig_world::text_in(&args.folder, INPUTS)?;
+    if known.is_none() && (args.check || args.update) {
+        return Err(Failure::new(INPUT, format!("{} has no report", args.folder.display()))
+            .hint("write it first: `localrig report DIR`"));
+    }
+    let earlier: Option<Inputs> = match &known {
+        Some(text) => Some(serde_json::from_str(text).map_err(|error| {
+            Failure::new(INPUT, format!("{INPUTS} is broken")).details(vec![error.to_string()])
+        })?),
+        None => None,
+    };
+    let changes = against(&args.folder, &all)?;
+    let reasons = earlier.map_or_else(Vec::new, |earlier| inputs.reasons(&earlier));
+    if !args.check {
+        write(args, &changes, &reasons, &inputs)?;
+    }
+    let count = changes.len();
+    let kept: Vec<String> =
+        changes.iter().filter(|one| one.kept).map(|one| one.path.clone()).collect();
+    let answer = Written {
+        folder: args.folder.display().to_string(),
+        as_of: market.date.to_string(),
+        files: all.len(),
+        changes,
+        reasons,
+        written: !args.check,
+    };
+    // The form of the files is not the form of this answer.
+    let told = Output {
+        format: if output.format == Format::Html { Format::Human } else { output.format },
+    };
+    told.answer(&answer, page, |answer| {
+        localrig_report::rows(answer.changes.iter()).map_err(Failure::bug)
+    })?;
+    if args.check && count > 0 {
+        return Err(Failure::new(MISLEADING, format!("{count} files would change"))
+            .hint("`localrig report DIR --update` rewrites them"));
+    }
+    if !kept.is_empty() {
+        return Err(Failure::new(
+            INPUT,
+            "files that localrig did not write are in the way; they are kept",
+        )
+        .details(kept));
+    }
+    Ok(())
+}
+
+/// Every file of the repository and what it is made from.
+fn repository(
+    catalog: &Catalog,
+    requirement: &Requirement,
+    market: &Market<'_>,
+    form: Form,
+) -> Result<(Vec<(String, String)>, Inputs), Failure> {
+    let planner = Planner::new(*market, requirement)?;
+    let plan = planner.plan();
+    let answer = PlanAnswer::new(catalog, &plan);
+    let survey = survey::survey(market, &plan)?;
+    let mut tiers = Vec::new();
+    for tier in catalog.all::<Tier>()?.values() {
+        let machines: Result<Vec<_>, _> =
+            tier.machines.iter().map(|name| parse_machine(catalog, name)).collect();
+        let machines = machines?;
+        let names = machines.iter().map(|one| one.name.clone()).collect();
+        let mut role = requirement.main().clone();
+        // A tier is shown by what runs at all, with a context that fits the small ones.
+        role.context_tokens = role.context_tokens.min(TIER_CONTEXT);
+        let question =
+            FitQuestion { machines, role, format: requirement.format.clone(), date: market.date };
+        let fits = fit(catalog, &question)?;
+        let fit = FitAnswer::new(names, question.role, market.date.to_string(), &fits);
+        tiers.push((tier.name.clone(), fit));
+    }
+    let task = &requirement.main().task;
+    let mut names = Vec::new();
+    for name in abilities(catalog, task)?.keys() {
+        let id = format!("model/{name}");
+        let models = catalog.all::<localrig_facts::model::Model>()?;
+        let out = models
+            .get(id.as_str())
+            .is_some_and(|model| model.released.is_none_or(|day| day.earliest() <= market.date));
+        if out {
+            names.push(id);
+        }
+    }
+    let models = compare::models(catalog, &names, task)?;
+    let claims = audit::claims(market)?;
+    let (documents, charts) = documents(Answers {
+        catalog,
+        requirement,
+        plan: &answer,
+        survey: &survey,
+        tiers: &tiers,
+        models: &models,
+        claims: &claims,
+    })?;
+    let inputs = Inputs::new(&answer, env!("CARGO_PKG_VERSION"));
+    Ok((files(&documents, &charts, form), inputs))
+}
+
+/// Context that tiers are shown with.
+const TIER_CONTEXT: u64 = 32_768;
+
+fn against(folder: &Path, all: &[(String, String)]) -> Result<Vec<Change>, Failure> {
+    let mut there = std::collections::BTreeMap::new();
+    for (path, _) in all {
+        if let Some(text) = localrig_world::text_in(folder, path)? {
+            there.insert(path.clone(), text);
+        }
+    }
+    Ok(changes(all, |path| there.get(path).cloned()))
+}
+
+fn write(
+    args: &Args,
+    changes: &[Change],
+    reasons: &[String],
+    inputs: &Inputs,
+) -> Result<(), Failure> {
+    let folder = &args.folder;
+    for one in changes.iter().filter(|one| !one.kept) {
+        localrig_world::write_in(folder, &one.path, &one.content)?;
+    }
+    if args.update && !changes.is_empty() {
+        let old = localrig_world::text_in(folder, CHANGELOG)?;
+        let mut text = old.unwrap_or_else(|| "# Changelog\n".to_owned());
+        text.push_str(&format!("\n## {}\n\n", inputs.as_of));
+        for reason in reasons {
+            text.push_str(&format!("- {reason}\n"));
+        }
+        text.push_str(&format!("- {} files rewritten\n", changes.len()));
+        localrig_world::write_in(folder, CHANGELOG, &text)?;
+    }
+    let mut text = serde_json::to_string_pretty(inputs).map_err(Failure::bug)?;
+    text.push('\n');
+    Ok(localrig_world::write_in(folder, INPUTS, &text)?)
+}
+
+fn page(answer: &Written) -> Page {
+    let mut page = Page::default();
+    page.heading(1, "Report");
+    let what = if answer.written { "written" } else { "would change" };
+    page.paragraph(
+        Text::default()
+            .strong(format!("{} of {} files {what}", answer.changes.len(), answer.files))
+            .plain(format!(" in {}, prices as of {}.", answer.folder, answer.as_of)),
+    );
+    page.list(answer.reasons.iter().map(|one| Text::from(one.clone())).collect());
+    let mut table = Table::new(&["file", ">lines added", ">removed", ""]);
+    for one in &answer.changes {
+        table.row([
+            one.path.clone().into(),
+            one.added.to_string().into(),
+            one.removed.to_string().into(),
+            if one.kept { "not written by localrig: kept" } else { "" }.into(),
+        ]);
+    }
+    page.table(table);
+    page
+}

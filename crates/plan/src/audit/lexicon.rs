@@ -1,0 +1,208 @@
+//! Names of machines and models in running text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use localrig_facts::gpu::Gpu;
+use localrig_facts::model::Model;
+use localrig_facts::system::System;
+use localrig_facts::{Catalog, CatalogError, Id};
+
+/// Spellings of the catalog's machines and models, and of families of them.
+#[derive(Clone, Debug, Default)]
+pub struct Lexicon {
+    names: BTreeMap<String, BTreeSet<Id>>,
+}
+
+/// A name that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mention {
+    /// First and one past the last byte in the text.
+    pub(super) at: (usize, usize),
+    /// What it can mean.
+    pub(super) ids: BTreeSet<Id>,
+}
+
+impl Mention {
+    /// Whether it names a model rather than a machine.
+    pub(super) fn is_model(&self) -> bool {
+        self.ids.iter().all(|id| id.folder() == "model")
+    }
+}
+
+/// Words that a name may be written without.
+const OPTIONAL: [&str; 12] = [
+    "nvidia", "geforce", "amd", "radeon", "intel", "apple", "instruct", "chat", "it", "hf",
+    "edition", "founders",
+];
+
+/// Longest name in words.
+const LONGEST: usize = 8;
+
+type Token = String;
+
+impl Lexicon {
+    /// The names of a catalog.
+    ///
+    /// # Errors
+    /// When a file of machines or models is broken.
+    pub fn new(catalog: &Catalog) -> Result<Self, CatalogError> {
+        let mut own: BTreeMap<String, BTreeSet<Id>> = BTreeMap::new();
+        let mut families: BTreeMap<String, BTreeSet<Id>> = BTreeMap::new();
+        let mut add = |id: &Id, spellings: Vec<&str>| {
+            for spelling in spellings {
+                let all = tokens(spelling);
+                let kept: Vec<&Token> =
+                    all.iter().filter(|one| !OPTIONAL.contains(&one.as_str())).collect();
+                let whole = |words: &[&Token]| words.iter().map(|one| one.as_str()).collect();
+                let every: Vec<&Token> = all.iter().collect();
+                for words in [&every[..], &kept[..]] {
+                    own.entry(whole(words)).or_default().insert(id.clone());
+                }
+                // `RTX PRO 6000` of `RTX PRO 6000 Blackwell Server`, `PRO 6000` of both.
+                for start in 0..kept.len().min(2) {
+                    for end in start + 1..=kept.len() {
+                        let part = &kept[start..end];
+                        let digit = |one: &&Token| one.contains(|c: char| c.is_ascii_digit());
+                        let model_number = start == 0 && digit(&part[0]);
+                        let named = part[0].starts_with(char::is_alphabetic);
+                        if named && part.len() >= 2 && part.iter().any(digit)
+                            || part.len() == 1 && model_number
+                        {
+                            families.entry(whole(part)).or_default().insert(id.clone());
+                        }
+                    }
+                }
+            }
+        };
+        for (id, gpu) in catalog.all::<Gpu>()? {
+            let mut all = vec![gpu.name.as_str(), id.short()];
+            all.extend(gpu.aliases.iter().map(String::as_str));
+            add(id, all);
+        }
+        for (id, system) in catalog.all::<System>()? {
+            let plain = system.name.split(" (").next().unwrap_or(&system.name);
+            let mut all = vec![plain, id.short()];
+            all.extend(system.aliases.iter().map(String::as_str));
+            add(id, all);
+        }
+        for (id, model) in catalog.all::<Model>()? {
+            let mut all = vec![model.name.as_str(), id.short()];
+            all.extend(model.aliases.iter().map(String::as_str));
+            add(id, all);
+        }
+        // A name of its own is never a family: `Qwen3-30B-A3B` is not its later release.
+        let mut names = own;
+        for (name, ids) in families {
+            if name.len() >= 4 && !names.contains_key(&name) {
+                names.insert(name, ids);
+            }
+        }
+        names.retain(|name, ids| {
+            let kinds: BTreeSet<&str> = ids.iter().map(Id::folder).collect();
+            let models = kinds.contains("model");
+            // Makers and series alone (`Mac Studio`, `Radeon RX`) name nothing in particular.
+            name.contains(|c: char| c.is_alphabetic())
+                && name.len() >= 4
+                && ids.len() <= 4
+                && !(models && kinds.len() > 1)
+        });
+        Ok(Self { names })
+    }
+
+    /// Every name in a text, from left to right, the longest at each place.
+    pub(super) fn mentions(&self, text: &str) -> Vec<Mention> {
+        let words = spans(text);
+        let mut found = Vec::new();
+        let mut index = 0;
+        while index < words.len() {
+            let mut name = String::new();
+            let mut best: Option<(usize, &BTreeSet<Id>)> = None;
+            for (length, (start, end)) in words[index..].iter().take(2 * LONGEST).enumerate() {
+                // Names do not run over commas, bars and brackets.
+                if length > 0 {
+                    let gap = &text[words[index + length - 1].1..*start];
+                    if gap.chars().any(|c| !" -_*./\u{2011}".contains(c)) {
+                        break;
+                    }
+                }
+                name.push_str(&text[*start..*end].to_lowercase());
+                if let Some(ids) = self.names.get(&name) {
+                    best = Some((length, ids));
+                }
+            }
+            match best {
+                Some((length, ids)) => {
+                    let at = (words[index].0, words[index + length].1);
+                    found.push(Mention { at, ids: ids.clone() });
+                    index += length + 1;
+                }
+                None => index += 1,
+            }
+        }
+        found
+    }
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    spans(text).into_iter().map(|(start, end)| text[start..end].to_lowercase()).collect()
+}
+
+/// Runs of letters, digits, `+` and inner points: `Qwen2.5-Coder` is `Qwen2.5` and `Coder`.
+fn spans(text: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let mut start = None;
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    for (index, (at, c)) in chars.iter().enumerate() {
+        let inner = *c == '.'
+            && index > 0
+            && chars[index - 1].1.is_ascii_digit()
+            && chars.get(index + 1).is_some_and(|(_, next)| next.is_ascii_digit());
+        if c.is_alphanumeric() || *c == '+' || inner {
+            start.get_or_insert(*at);
+        } else if let Some(begin) = start.take() {
+            found.push((begin, *at));
+        }
+    }
+    if let Some(begin) = start {
+        found.push((begin, text.len()));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Vec<String> {
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        let lexicon = Lexicon::new(&catalog).unwrap();
+        let ids = |one: Mention| one.ids.iter().map(Id::short).collect::<Vec<_>>().join("|");
+        lexicon.mentions(text).into_iter().map(ids).collect()
+    }
+
+    #[test]
+    fn names_are_found_as_people_write_them() {
+        assert_eq!(
+            found("**GPT-OSS-120B** on an RTX 5090, Qwen3-30B-A3B Q4 on a Mac M3 Ultra"),
+            ["gpt-oss-120b", "rtx-5090", "qwen3-30b-a3b", "apple-m3-ultra"]
+        );
+        assert_eq!(
+            found("Llama 3.3 70B or LLaMA 3.1 70B"),
+            ["llama-3.3-70b-instruct", "llama-3.1-70b-instruct"]
+        );
+        assert_eq!(found("RTX A6000, Mac Studio M3 Ultra"), ["rtx-a6000", "mac-studio-m3-ultra"]);
+    }
+
+    #[test]
+    fn a_family_is_all_of_its_editions() {
+        let editions =
+            "rtx-pro-6000-blackwell-maxq|rtx-pro-6000-blackwell-server|rtx-pro-6000-blackwell-ws";
+        assert_eq!(found("RTX PRO 6000 Blackwell and PRO 6000"), [editions, editions]);
+        assert_eq!(found("the RTX PRO 6000 WS"), ["rtx-pro-6000-blackwell-ws"]);
+    }
+
+    #[test]
+    fn plain_words_and_numbers_are_no_names() {
+        assert_eq!(found("It costs 5090 francs for a Mac Studio with 4090 tokens"), [""; 0]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The audit: claims of the documents, and what any text says.
+
+use localrig_facts::claim::Verdict;
+use localrig_plan::audit::{ClaimAudit, ClaimsAudit, Finding, TextAudit, tally};
+use serde::Serialize;
+
+use crate::page::{Page, Table, Text};
+
+/// The page of the documents' claims; all of them, or those that mislead, are unverified or missing.
+pub fn claims(answer: &ClaimsAudit, all: bool) -> Page {
+    let mut page = Page::default();
+    page.heading(1, "Audit of the documents");
+    let every = || answer.documents.iter().flat_map(|one| &one.claims);
+    page.paragraph(
+        Text::default()
+            .strong(format!(
+                "{} claims: {}",
+                every().count(),
+                counts(every().map(|one| &one.verdict))
+            ))
+            .plain(format!(". Figures computed anew with prices as of {}.", answer.as_of)),
+    );
+    let mut shown = 0;
+    for document in &answer.documents {
+        let wanted = |one: &&ClaimAudit| all || one.verdict != Verdict::Right;
+        let claims: Vec<&ClaimAudit> = document.claims.iter().filter(wanted).collect();
+        shown += claims.len();
+        if claims.is_empty() {
+            continue;
+        }
+        page.heading(2, format!("{} ({})", document.name, document.dated));
+        for verdict in Verdict::ALL {
+            page.list(
+                claims.iter().filter(|one| one.verdict == verdict).map(|one| claim(one)).collect(),
+            );
+        }
+    }
+    let hidden = every().count() - shown;
+    if hidden > 0 {
+        page.paragraph(format!("{hidden} right claims are not shown: --all"));
+    }
+    page
+}
+
+fn counts<'a>(verdicts: impl Iterator<Item = &'a Verdict>) -> String {
+    let counts = tally(verdicts);
+    let told: Vec<String> =
+        counts.iter().map(|(verdict, count)| format!("{count} {}", verdict.word())).collect();
+    told.join(", ")
+}
+
+fn claim(one: &ClaimAudit) -> Text {
+    let mut text = Text::default()
+        .strong(format!("{}: ", one.verdict.word()))
+        .plain(format!("{} [{}]. {}.", one.claim, one.place, one.fact));
+    if let Some(effect) = &one.effect {
+        text = text.plain(format!(" {effect}."));
+    }
+    if !one.recomputed.is_empty() {
+        let told: Vec<String> = one
+            .recomputed
+            .iter()
+            .map(|judged| format!("{} ({})", judged.holds, judged.verdict.word()))
+            .collect();
+        text = text.plain(format!(" Computed: {}.", told.join("; ")));
+    }
+    text.plain(format!(" [{}]", one.sources.join("; ")))
+}
+
+/// The page of what texts say.
+pub fn texts(answer: &[TextAudit], all: bool) -> Page {
+    let mut page = Page::default();
+    page.heading(1, "Audit");
+    for text in answer {
+        if answer.len() > 1 {
+            page.heading(2, text.file.clone());
+        }
+        if text.findings.is_empty() {
+            page.paragraph(format!(
+                "{}: {} lines, nothing about hardware or models that could be checked.",
+                text.file, text.lines
+            ));
+            continue;
+        }
+        page.paragraph(
+            Text::default()
+                .plain(format!("{}, prices as of {}: ", text.file, text.as_of))
+                .strong(counts(text.findings.iter().map(|one| &one.verdict)))
+                .plain("."),
+        );
+        let mut table = Table::new(&[">line", "verdict", "said", "holds", "source"]);
+        for one in text.findings.iter().filter(|one| all || one.verdict != Verdict::Right) {
+            table.row([
+                one.line.to_string().into(),
+                one.verdict.word().into(),
+                one.said.clone().into(),
+                one.holds.clone().into(),
+                one.source.clone().into(),
+            ]);
+        }
+        page.table(table);
+    }
+    page
+}
+
+/// One claim as a row.
+#[derive(Clone, Debug, Serialize)]
+struct ClaimRow<'a> {
+    place: &'a str,
+    verdict: &'a str,
+    claim: &'a str,
+    fact: &'a str,
+    effect: Option<&'a str>,
+    source: String,
+}
+
+/// The claims as CSV.
+///
+/// # Errors
+/// When a row cannot be written.
+pub fn claims_csv(answer: &ClaimsAudit) -> Result<String, csv::Error> {
+    let rows = answer.documents.iter().flat_map(|one| &one.claims).map(|one| ClaimRow {
+        place: &one.place,
+        verdict: one.verdict.word(),
+        claim: &one.claim,
+        fact: &one.fact,
+        effect: one.effect.as_deref(),
+        source: one.sources.join("; "),
+    });
+    crate::rows(rows)
+}
+
+/// What texts say as CSV.
+///
+/// # Errors
+/// When a row cannot be written.
+pub fn texts_csv(answer: &[TextAudit]) -> Result<String, csv::Error> {
+    let rows = answer.iter().flat_map(|text| {
+        let row = |one: &Finding| {
+            let line = one.line.to_string();
+            let verdict = one.verdict.word().to_owned();
+            [
+                text.file.clone(),
+                line,
+                verdict,
+                one.said.clone(),
+                one.holds.clone(),
+                one.source.clone(),
+            ]
+        };
+        text.findings.iter().map(row).collect::<Vec<_>>()
+    });
+    crate::rows_of(["file", "line", "verdict", "said", "holds", "source"], rows)
+}

@@ -1,0 +1,240 @@
+//! Machines or models side by side.
+
+use localrig_facts::unit::{Bytes, BytesPerSec};
+use localrig_plan::compare::{ComparedModel, MachinesCompared, ModelsCompared};
+use localrig_plan::price::Price;
+
+use crate::number::{billions, count, gib, money, noise, speed};
+use crate::page::{Align, Column, Page, Table, Text};
+use crate::svg::{Bar, bars};
+
+const UNKNOWN: &str = "not recorded";
+
+/// A table whose columns are the things compared.
+fn side_by_side(names: &[String], rows: Vec<(String, Vec<Text>)>) -> Table {
+    let column = |title: String| Column { title, align: Align::Left };
+    let mut columns = vec![column(String::new())];
+    columns.extend(names.iter().map(|name| column(name.clone())));
+    let rows = rows.into_iter().map(|(what, cells)| {
+        let mut row = vec![Text::from(what)];
+        row.extend(cells);
+        row
+    });
+    Table { columns, rows: rows.collect() }
+}
+
+/// The page of machines side by side.
+pub fn machines(answer: &MachinesCompared) -> Page {
+    let mut page = Page::default();
+    let names: Vec<String> = answer.machines.iter().map(|one| one.name.clone()).collect();
+    page.heading(1, names.join(" or "));
+    page.list(in_short(answer));
+    let each = |what: &str, cell: &dyn Fn(usize) -> Text| {
+        (what.to_owned(), (0..names.len()).map(cell).collect::<Vec<_>>())
+    };
+    let one = |index: usize| &answer.machines[index];
+    let mut rows = vec![
+        each("memory, GiB", &|at| gib(one(at).memory_bytes).into()),
+        each("usable with llama.cpp, GiB", &|at| {
+            one(at).usable_bytes.map_or(UNKNOWN.to_owned(), gib).into()
+        }),
+        each("bandwidth of one, GB/s", &|at| {
+            let said = one(at).bandwidth_bytes_per_s;
+            said.map_or(UNKNOWN.to_owned(), |it| format!("{:.0}", BytesPerSec::get(it) / 1e9))
+                .into()
+        }),
+        each("power, W", &|at| {
+            one(at).power_w.map_or(UNKNOWN.to_owned(), |it| format!("{:.0}", it.get())).into()
+        }),
+        each("noise", &|at| noise(one(at).noise).into()),
+        each("price of accelerators or system", &|at| prices(&one(at).prices, &one(at).no_price)),
+        each(&format!("best {} model", answer.task), &|at| {
+            one(at).best.clone().unwrap_or_else(|| "none fits".to_owned()).into()
+        }),
+        each("scored models that run", &|at| one(at).runs.to_string().into()),
+    ];
+    for model in &answer.models {
+        rows.push(each(&format!("{}, tok/s", model.model), &|at| match &model.speeds[at] {
+            Some(it) => format!("{} ({}, {})", speed(&it.tok_per_s), it.format, it.engine).into(),
+            None => "does not fit".into(),
+        }));
+    }
+    page.table(side_by_side(&names, rows));
+    page.paragraph(format!(
+        "tok/s of one stream with {} tokens of context half full, in the best format that fits; 80 % interval \
+         in brackets. Prices as of {}; cards without the machine around them: `localrig plan` prices whole machines.",
+        count(answer.context_tokens),
+        answer.as_of
+    ));
+    page
+}
+
+/// Who leads in what.
+fn in_short(answer: &MachinesCompared) -> Vec<Text> {
+    let lead = |what: &str, best: Option<(usize, String)>| {
+        let (at, figure) = best?;
+        let name = answer.machines[at].name.clone();
+        Some(Text::default().plain(format!("{what}: ")).strong(name).plain(format!(", {figure}")))
+    };
+    let most = |value: &dyn Fn(usize) -> Option<f64>| {
+        let all = (0..answer.machines.len()).filter_map(|at| Some((at, value(at)?)));
+        all.max_by(|a, b| a.1.total_cmp(&b.1))
+    };
+    let memory = most(&|at| Some(answer.machines[at].memory_bytes.get()));
+    let mut lines: Vec<Option<Text>> = vec![lead(
+        "Most memory",
+        memory.map(|(at, bytes)| (at, format!("{} GiB", gib(Bytes::new(bytes))))),
+    )];
+    for model in answer.models.iter().take(2) {
+        let fastest = most(&|at| Some(model.speeds[at].as_ref()?.tok_per_s.value.get()));
+        lines.push(lead(
+            &format!("Fastest with {}", model.model),
+            fastest.map(|(at, speed)| (at, format!("{speed:.0} tok/s"))),
+        ));
+    }
+    let cheapest = most(&|at| {
+        let one = &answer.machines[at];
+        let sum: f64 = one.prices.iter().map(|price| price.amount.amount()).sum();
+        (one.no_price.is_empty() && sum > 0.0).then_some(-sum)
+    });
+    lines.push(lead(
+        "Lowest price of accelerators or system",
+        cheapest.map(|(at, _)| (at, bare_prices(&answer.machines[at].prices))),
+    ));
+    lines.into_iter().flatten().collect()
+}
+
+fn bare_prices(prices: &[Price]) -> String {
+    prices.iter().map(|one| money(one.amount)).collect::<Vec<_>>().join(" + ")
+}
+
+fn prices(prices: &[Price], missing: &[String]) -> Text {
+    let mut text = Text::default();
+    for (index, price) in prices.iter().enumerate() {
+        if index > 0 {
+            text = text.plain(" + ");
+        }
+        text = text.plain(format!(
+            "{} ({}, {}, {}) each ",
+            money(price.amount),
+            price.condition.word(),
+            price.date,
+            price.basis.word()
+        ));
+        if let Some(link) = &price.link {
+            text = text.link(price.shop.clone(), link.clone());
+        }
+    }
+    if missing.is_empty() { text } else { text.plain(missing.join("; ")) }
+}
+
+/// Speeds of machines as a chart.
+pub fn machines_svg(answer: &MachinesCompared) -> String {
+    let mut all = Vec::new();
+    for model in &answer.models {
+        for (machine, it) in answer.machines.iter().zip(&model.speeds) {
+            let Some(it) = it else { continue };
+            all.push(Bar {
+                label: format!("{}: {}", machine.name, model.model),
+                value: [it.tok_per_s.value, it.tok_per_s.low, it.tok_per_s.high]
+                    .map(localrig_facts::unit::TokensPerSec::get),
+                figure: speed(&it.tok_per_s),
+            });
+        }
+    }
+    bars("Speed of one stream", "tok/s, contexts half full, 80 % interval", &all)
+}
+
+/// The page of models side by side.
+pub fn models(answer: &ModelsCompared) -> Page {
+    let mut page = Page::default();
+    let names: Vec<String> = answer.models.iter().map(|one| one.name.clone()).collect();
+    page.heading(1, names.join(" or "));
+    let best = answer
+        .models
+        .iter()
+        .filter_map(|one| Some((one, one.quality_index?)))
+        .max_by(|a, b| a.1.value.total_cmp(&b.1.value));
+    let lightest = answer
+        .models
+        .iter()
+        .filter_map(|one| Some((one, one.read_per_token_bytes?)))
+        .min_by(|a, b| a.1.get().total_cmp(&b.1.get()));
+    let mut short = Vec::new();
+    if let Some((one, index)) = best {
+        short.push(
+            Text::default()
+                .plain(format!("Best at {}: ", answer.task))
+                .strong(one.name.clone())
+                .plain(format!(
+                    ", index {:.0} ({:.0} to {:.0})",
+                    index.value, index.low, index.high
+                )),
+        );
+    }
+    if let Some((one, bytes)) = lightest {
+        short.push(
+            Text::default()
+                .plain("Fastest on the same machine: ")
+                .strong(one.name.clone())
+                .plain(format!(", reads {:.1} GB per token", bytes.get() / 1e9)),
+        );
+    }
+    page.list(short);
+    let each = |what: &str, cell: &dyn Fn(&ComparedModel) -> String| {
+        (what.to_owned(), answer.models.iter().map(|one| cell(one).into()).collect::<Vec<Text>>())
+    };
+    let bytes = |value: Option<Bytes>| value.map_or(UNKNOWN.to_owned(), gib);
+    page.table(side_by_side(
+        &names,
+        vec![
+            each("parameters", &|one| billions(one.parameters)),
+            each("active per token", &|one| {
+                one.active_parameters.map_or(UNKNOWN.to_owned(), billions)
+            }),
+            each("context, tokens", &|one| count(one.context_tokens)),
+            each("images", &|one| if one.images { "yes" } else { "no" }.to_owned()),
+            each("usual format", &|one| one.format.clone().unwrap_or_else(|| UNKNOWN.to_owned())),
+            each("weights in it, GiB", &|one| bytes(one.weights_bytes)),
+            each("read per token, GiB", &|one| bytes(one.read_per_token_bytes)),
+            each("KV cache of 32,768 tokens, GiB", &|one| bytes(one.kv_32k_bytes)),
+            each("KV cache of the longest context, GiB", &|one| bytes(one.kv_longest_bytes)),
+            each(&format!("index for {}", answer.task), &|one| {
+                one.quality_index.map_or("not scored".to_owned(), |it| {
+                    format!("{:.0} ({:.0} to {:.0})", it.value, it.low, it.high)
+                })
+            }),
+            each("released", &|one| one.released.clone().unwrap_or_else(|| UNKNOWN.to_owned())),
+            each("licence", &|one| one.licence.clone().unwrap_or_else(|| UNKNOWN.to_owned())),
+        ],
+    ));
+    page
+}
+
+/// Sizes of models as a chart.
+pub fn models_svg(answer: &ModelsCompared) -> String {
+    let bar = |one: &ComparedModel| {
+        let size = one.weights_bytes?.to_gib();
+        Some(Bar { label: one.name.clone(), value: [size; 3], figure: format!("{size:.1}") })
+    };
+    let all: Vec<Bar> = answer.models.iter().filter_map(bar).collect();
+    bars("Weights in the usual format", "GiB", &all)
+}
+
+/// A side-by-side page's table as CSV.
+///
+/// # Errors
+/// When a row cannot be written.
+pub fn csv(page: &Page) -> Result<String, csv::Error> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    for block in &page.blocks {
+        if let crate::page::Block::Table(table) = block {
+            writer.write_record(table.columns.iter().map(|column| column.title.as_str()))?;
+            for row in &table.rows {
+                writer.write_record(row.iter().map(Text::bare))?;
+            }
+        }
+    }
+    let bytes = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

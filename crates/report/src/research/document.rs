@@ -1,0 +1,498 @@
+//! The documents at the root of the repository.
+
+use localrig_facts::engine::Engine;
+use localrig_facts::{CatalogError, Estimate};
+use localrig_plan::answer::RankedMachine;
+use localrig_plan::compare::ComparedModel;
+use localrig_plan::survey::Standing;
+
+use super::{Answers, Chart, Document, Platform};
+use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
+use crate::page::{Page, Table, Text, Tree};
+use crate::plan::{Extent, configuration, ranking, rejections, summary};
+use crate::svg::{Point, Stack, Titles, scatter, stacks};
+
+fn new(path: &str, title: &str, purpose: &'static str) -> Document {
+    let mut page = Page::default();
+    page.heading(1, title);
+    Document { path: path.to_owned(), title: title.to_owned(), purpose, page }
+}
+
+/// `README.md`.
+pub(super) fn overview(
+    answers: Answers<'_>,
+    platforms: &[Platform<'_>],
+    others: &[Document],
+) -> Document {
+    let plan = answers.plan;
+    let mut document = new("README.md", "Hardware for language models at home", "Start here");
+    let page = &mut document.page;
+    page.paragraph(format!(
+        "Budget {} to {}; prices as of {}; {}.",
+        money(plan.budget[0]),
+        money(plan.budget[1]),
+        plan.as_of,
+        plan.requirement
+    ));
+    page.heading(2, "Bottom line");
+    if platforms.is_empty() {
+        summary(page, plan);
+    }
+    page.list(platforms.iter().filter_map(|one| bottom_line(one)).collect());
+    page.picture("price against speed of the main agent", "chart/price-speed.svg");
+    page.heading(2, "Why only these platforms");
+    let of = |standing| answers.survey.platforms.iter().filter(move |one| one.standing == standing);
+    page.paragraph(
+        Text::default()
+            .plain(format!(
+                "{} platforms were considered, {} are in. The rest: {}. ",
+                answers.survey.platforms.len(),
+                of(Standing::In).count(),
+                [
+                    Standing::NoPrice,
+                    Standing::Limit,
+                    Standing::Unfit,
+                    Standing::NotForSale,
+                    Standing::Unreleased,
+                    Standing::Unknown
+                ]
+                .into_iter()
+                .filter(|one| of(*one).next().is_some())
+                .map(|one| format!("{} {}", of(one).count(), one.words()))
+                .collect::<Vec<_>>()
+                .join(", ")
+            ))
+            .link("The survey", "alternative-platforms-research.md")
+            .plain(" gives the number that decides for each."),
+    );
+    page.heading(2, "Files");
+    let mut table = Table::new(&["file", "what it is for"]);
+    for one in others {
+        table.row([Text::default().link(one.path.clone(), one.path.clone()), one.purpose.into()]);
+    }
+    page.table(table);
+    page.heading(2, "Reading order");
+    let mut order = Text::default()
+        .strong("To buy: ")
+        .link("requirements", "requirements.md")
+        .plain(", then ")
+        .link("decision summary", "decision-summary.md");
+    if let Some(first) = platforms.first() {
+        order = order
+            .plain(", then the ")
+            .link("build guide", format!("{}/build-guide.md", first.folder));
+    }
+    page.list(vec![
+        order.plain("."),
+        Text::default()
+            .strong("To look deeper: ")
+            .link("benchmarks", "benchmarks.md")
+            .plain(", ")
+            .link("model quality", "model-quality.md")
+            .plain(", the research of each platform, and ")
+            .link("what earlier documents have wrong", "claims.md")
+            .plain("."),
+    ]);
+    document
+}
+
+fn bottom_line(platform: &Platform<'_>) -> Option<Text> {
+    let best = platform.machines.first()?;
+    let main = best.roles.first()?;
+    Some(
+        Text::default()
+            .strong(format!("{} (#{}): ", platform.folder, best.rank))
+            .link(best.name.clone(), format!("{}/README.md", platform.folder))
+            .plain(format!(
+                ", {}: {} at {} tok/s with everything running, {:.0} GiB, noise {}",
+                money(best.cost),
+                main.model,
+                tokens_per_second(main.per_stream_tok_per_s.value),
+                best.memory_bytes.to_gib(),
+                noise(best.noise)
+            )),
+    )
+}
+
+/// `requirements.md`.
+pub(super) fn requirements(answers: Answers<'_>) -> Document {
+    let one = answers.requirement;
+    let mut document =
+        new("requirements.md", "Requirements", "What is needed: roles, speeds, limits");
+    let page = &mut document.page;
+    page.paragraph(one.name.clone());
+    page.heading(2, "Roles");
+    let mut table = Table::new(&[
+        "role",
+        "task",
+        ">streams",
+        ">context",
+        "target tok/s",
+        ">minimum tok/s",
+        "images",
+    ]);
+    for role in &one.roles {
+        let target = role.speed_target_tok_per_s.map_or_else(String::new, |range| {
+            format!("{:.0} to {:.0}", range[0].get(), range[1].get())
+        });
+        let least = role.speed_minimum_tok_per_s;
+        table.row([
+            role.name.clone().into(),
+            role.task.clone().into(),
+            role.streams.to_string().into(),
+            count(role.context_tokens).into(),
+            target.into(),
+            least.map_or_else(String::new, |least| format!("{:.0}", least.get())).into(),
+            if role.images { "yes" } else { "" }.into(),
+        ]);
+    }
+    page.table(table);
+    page.heading(2, "Limits");
+    let hard = |hard: bool| if hard { "must" } else { "should" };
+    let mut table = Table::new(&["limit", "value", "kind"]);
+    let mut add = |what: &str, value: String, kind: &str| {
+        table.row([what.into(), value.into(), kind.into()]);
+    };
+    let budget = &one.budget;
+    add(
+        "budget",
+        format!(
+            "{} {:.0} to {:.0}, best {:.0} to {:.0}",
+            budget.currency.code(),
+            budget.range[0],
+            budget.range[1],
+            budget.sweet_spot[0],
+            budget.sweet_spot[1]
+        ),
+        hard(budget.hard),
+    );
+    add(
+        "accelerator memory",
+        format!(
+            "{:.0} GiB, at least {:.0} GiB",
+            one.memory.target_gib.written(),
+            one.memory.minimum_gib.written()
+        ),
+        hard(one.memory.hard),
+    );
+    add(
+        "streams",
+        format!(
+            "{} to {}, at least {}",
+            one.streams.target[0], one.streams.target[1], one.streams.minimum
+        ),
+        "should",
+    );
+    add("noise", one.noise.limit.word().to_owned(), hard(one.noise.hard));
+    add("socket", one.power.socket.clone(), hard(one.power.hard));
+    add("platforms", one.platform.accepted.join(", "), hard(one.platform.hard));
+    add("used goods", if one.used.accepted { "accepted" } else { "no" }.to_owned(), "must");
+    add("access", one.access.ways.join(", "), "should");
+    page.table(table);
+    page.paragraph(
+        Text::default()
+            .plain("Every configuration is held against every line: see the ")
+            .link("decision summary", "decision-summary.md")
+            .plain("."),
+    );
+    document
+}
+
+/// Configurations in full in the decision summary.
+const IN_FULL: usize = 4;
+
+/// `decision-summary.md`.
+pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Document {
+    let plan = answers.plan;
+    let mut document = new(
+        "decision-summary.md",
+        "Decision summary",
+        "Which machines meet the requirements, and why",
+    );
+    let page = &mut document.page;
+    summary(page, plan);
+    page.picture("price against speed of the main agent", "chart/price-speed.svg");
+    page.picture("what fills the memory", "chart/memory.svg");
+    if let Some(best) = plan.ranked.first() {
+        models(page, answers, best);
+    }
+    ranking(page, plan, Extent { rows: 30, ..Extent::default() });
+    for machine in plan.ranked.iter().take(IN_FULL) {
+        configuration(page, plan, machine, Extent::default());
+    }
+    rejections(page, plan, Extent { rejected: 8, ..Extent::default() });
+    page.heading(2, "Decision framework");
+    let mut tree = Tree { label: "What matters most?".to_owned(), branches: Vec::new() };
+    let named = |name: &str, machine: &RankedMachine| Tree {
+        label: name.to_owned(),
+        branches: vec![Tree::leaf(format!(
+            "{} ({}): {} at {} tok/s, {:.0} GiB",
+            machine.name,
+            money(machine.cost),
+            machine.roles[0].model,
+            tokens_per_second(machine.roles[0].per_stream_tok_per_s.value),
+            machine.memory_bytes.to_gib()
+        ))],
+    };
+    tree.branches.extend(plan.ranked.first().map(|best| named("best overall", best)));
+    for leader in &plan.leaders {
+        let machine = plan.ranked.iter().find(|one| one.rank == leader.rank);
+        tree.branches.extend(machine.map(|one| named(leader.respect, one)));
+    }
+    page.tree(tree);
+    page.heading(2, "Detailed research");
+    page.list(
+        platforms
+            .iter()
+            .map(|one| {
+                Text::default()
+                    .link(
+                        format!("{}: parts and prices", one.folder),
+                        format!("{}/build-guide.md", one.folder),
+                    )
+                    .plain(", ")
+                    .link("research", format!("{}/research.md", one.folder))
+                    .plain(", ")
+                    .link("speeds", format!("{}/benchmarks.md", one.folder))
+            })
+            .collect(),
+    );
+    document
+}
+
+/// Mixtures that fit the best machine, those that do not, and dense models.
+fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
+    let usable = best.memory.iter().map(|group| group.usable_bytes.get()).fold(0.0, f64::max);
+    let mixture = |one: &&ComparedModel| {
+        one.active_parameters.is_some_and(|active| (active as f64) < 0.95 * one.parameters as f64)
+    };
+    let fits = |one: &&ComparedModel| one.weights_bytes.is_some_and(|size| size.get() < usable);
+    let known = || answers.models.models.iter().filter(|one| one.weights_bytes.is_some());
+    let groups: [(&str, Vec<&ComparedModel>); 3] = [
+        ("Mixtures of experts that fit", known().filter(mixture).filter(fits).collect()),
+        (
+            "Mixtures of experts that do not fit",
+            known().filter(mixture).filter(|one| !fits(one)).collect(),
+        ),
+        ("Dense models for comparison", known().filter(|one| !mixture(one)).collect()),
+    ];
+    for (title, list) in groups {
+        page.heading(2, format!("{title} ({})", best.name));
+        let mut table = models_table(&list);
+        table.rows.truncate(15);
+        page.table(table);
+    }
+}
+
+fn index(value: Option<Estimate<f64>>) -> String {
+    value
+        .map_or_else(String::new, |it| format!("{:.0} ({:.0} to {:.0})", it.value, it.low, it.high))
+}
+
+fn models_table(list: &[&ComparedModel]) -> Table {
+    let mut table = Table::new(&[
+        "model",
+        ">parameters",
+        ">active",
+        "format",
+        ">weights GiB",
+        ">read per token GiB",
+        ">KV 32K GiB",
+        ">context",
+        ">index",
+    ]);
+    let mut list = list.to_vec();
+    list.sort_by(|a, b| {
+        let value = |one: &ComparedModel| one.quality_index.map_or(0.0, |it| it.value);
+        value(b).total_cmp(&value(a)).then_with(|| a.id.cmp(&b.id))
+    });
+    for one in list {
+        table.row([
+            one.name.clone().into(),
+            billions(one.parameters).into(),
+            one.active_parameters.map_or_else(String::new, billions).into(),
+            one.format.clone().unwrap_or_default().into(),
+            one.weights_bytes.map_or_else(String::new, gib).into(),
+            one.read_per_token_bytes.map_or_else(String::new, gib).into(),
+            one.kv_32k_bytes.map_or_else(String::new, gib).into(),
+            count(one.context_tokens).into(),
+            index(one.quality_index).into(),
+        ]);
+    }
+    table
+}
+
+/// `benchmarks.md`.
+pub(super) fn benchmarks(answers: Answers<'_>) -> Result<Document, CatalogError> {
+    let mut document =
+        new("benchmarks.md", "Benchmarks", "Memory of every model, comparison of the software");
+    let page = &mut document.page;
+    page.paragraph("Memory is computed tensor by tensor from the published dimensions; the KV cache layer by layer, in FP16.");
+    page.heading(2, "Memory per model");
+    page.table(models_table(&answers.models.models.iter().collect::<Vec<_>>()));
+    page.heading(2, "Speeds of the ranked machines");
+    let mut table = Table::new(&[
+        "machine",
+        "role",
+        "model",
+        "engine",
+        ">tok/s alone",
+        ">tok/s, everything running",
+    ]);
+    for machine in answers.plan.ranked.iter().take(12) {
+        for role in &machine.roles {
+            table.row([
+                machine.name.clone().into(),
+                role.role.clone().into(),
+                format!("{} {}", role.model, role.format).into(),
+                role.engine.clone().into(),
+                speed(&role.alone_tok_per_s).into(),
+                speed(&role.per_stream_tok_per_s).into(),
+            ]);
+        }
+    }
+    page.table(table);
+    page.heading(2, "Software");
+    let mut table =
+        Table::new(&["engine", "version", "formats", "several devices", "serving", "licence"]);
+    let list = |map: &std::collections::BTreeMap<String, String>| {
+        map.iter().map(|(what, how)| format!("{what}: {how}")).collect::<Vec<_>>().join("; ")
+    };
+    for engine in answers.catalog.all::<Engine>()?.values() {
+        table.row([
+            engine.name.clone().into(),
+            engine.version.clone().unwrap_or_default().into(),
+            engine.weight_formats.join(", ").into(),
+            list(&engine.parallel).into(),
+            list(&engine.serving).into(),
+            engine.licence.clone().unwrap_or_default().into(),
+        ]);
+    }
+    page.table(table);
+    Ok(document)
+}
+
+/// `model-quality.md`.
+pub(super) fn quality(answers: Answers<'_>) -> Document {
+    let mut document =
+        new("model-quality.md", "Model quality", "How good the models are, with intervals");
+    let page = &mut document.page;
+    page.paragraph(format!(
+        "Index for {}, 0 to 100, from every published score of the benchmarks that speak of it; 80 % interval \
+         in brackets. Scores by somebody without an interest count double.",
+        answers.models.task
+    ));
+    let mut table = Table::new(&[
+        ">#",
+        "model",
+        ">index",
+        ">parameters",
+        ">weights GiB",
+        "released",
+        "licence",
+    ]);
+    let mut scored: Vec<&ComparedModel> =
+        answers.models.models.iter().filter(|one| one.quality_index.is_some()).collect();
+    scored.sort_by(|a, b| {
+        let value = |one: &ComparedModel| one.quality_index.map_or(0.0, |it| it.value);
+        value(b).total_cmp(&value(a)).then_with(|| a.id.cmp(&b.id))
+    });
+    for (place, one) in scored.into_iter().enumerate() {
+        table.row([
+            (place + 1).to_string().into(),
+            one.name.clone().into(),
+            index(one.quality_index).into(),
+            billions(one.parameters).into(),
+            one.weights_bytes.map_or_else(String::new, gib).into(),
+            one.released.clone().unwrap_or_default().into(),
+            one.licence.clone().unwrap_or_default().into(),
+        ]);
+    }
+    page.table(table);
+    document
+}
+
+/// `alternative-platforms-research.md`.
+pub(super) fn alternatives(answers: Answers<'_>) -> Document {
+    Document {
+        path: "alternative-platforms-research.md".to_owned(),
+        title: "Alternative platforms".to_owned(),
+        purpose: "Every platform that was considered, with the number that decides",
+        page: crate::survey::page(answers.survey),
+    }
+}
+
+/// `tiers.md`.
+pub(super) fn tiers(answers: Answers<'_>) -> Document {
+    let mut document = new("tiers.md", "Hardware tiers", "What each class of machine runs");
+    for (name, fit) in answers.tiers {
+        document.page.heading(2, name.clone());
+        document.page.paragraph(format!("Stands for: {}.", fit.machines.join(", ")));
+        if fit.scored.is_empty() {
+            let miss = fit.nearest_miss.clone().unwrap_or_else(|| "nothing near".to_owned());
+            document.page.paragraph(format!("Nothing that was asked runs; nearest: {miss}."));
+        }
+        crate::fit::list(&mut document.page, "Best models", &fit.scored, 5);
+    }
+    document
+}
+
+/// `claims.md`.
+pub(super) fn claims(answers: Answers<'_>) -> Document {
+    Document {
+        path: "claims.md".to_owned(),
+        title: "Claims checked".to_owned(),
+        purpose: "What earlier documents say, and what holds",
+        page: crate::audit::claims(answers.claims, true),
+    }
+}
+
+/// Charts that the root documents show.
+pub(super) fn charts(answers: Answers<'_>) -> Vec<Chart> {
+    let ranked = &answers.plan.ranked;
+    let points: Vec<Point> = ranked
+        .iter()
+        .map(|one| {
+            let speed = &one.roles[0].per_stream_tok_per_s;
+            Point {
+                label: one.name.clone(),
+                x: one.cost.amount(),
+                y: [speed.value, speed.low, speed.high]
+                    .map(localrig_facts::unit::TokensPerSec::get),
+                on_front: one.on_pareto_front,
+            }
+        })
+        .collect();
+    let currency = answers.requirement.budget.currency.code();
+    let titles = Titles {
+        chart: "Price against speed of the main agent",
+        x: &format!("price, {currency}"),
+        y: "tok/s, everything running, 80 % interval",
+    };
+    let bars: Vec<Stack> = ranked
+        .iter()
+        .take(8)
+        .flat_map(|one| one.memory.iter().map(move |group| (one, group)))
+        .map(|(one, group)| {
+            let mut parts = Vec::new();
+            for load in &group.loads {
+                let name = load.roles.join(" + ");
+                parts.push((format!("{name}: weights"), load.weights_bytes.to_gib()));
+                parts.push((format!("{name}: context"), load.context_bytes.to_gib()));
+                parts.push(("buffers".to_owned(), load.overhead_bytes.value.to_gib()));
+            }
+            Stack {
+                label: format!("#{} {}", one.rank, group.devices),
+                parts,
+                limit: group.usable_bytes.to_gib(),
+            }
+        })
+        .collect();
+    vec![
+        Chart { path: "chart/price-speed.svg".to_owned(), svg: scatter(titles, &points) },
+        Chart {
+            path: "chart/memory.svg".to_owned(),
+            svg: stacks("What fills the memory", "GiB", &bars),
+        },
+    ]
+}

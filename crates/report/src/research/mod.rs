@@ -1,0 +1,106 @@
+//! The research repository: documents to read before buying, all made from the same answers, so
+//! that they cannot disagree.
+
+mod document;
+mod platform;
+mod site;
+
+use localrig_facts::{Catalog, CatalogError};
+use localrig_plan::answer::{PlanAnswer, RankedMachine};
+use localrig_plan::audit::ClaimsAudit;
+use localrig_plan::compare::ModelsCompared;
+use localrig_plan::requirement::Requirement;
+use localrig_plan::survey::SurveyAnswer;
+
+use crate::fit::FitAnswer;
+use crate::page::Page;
+
+pub use site::{Change, Form, Inputs, changes, files, merge};
+
+/// The answers that the repository is written from.
+#[derive(Clone, Copy, Debug)]
+pub struct Answers<'a> {
+    /// The facts.
+    pub catalog: &'a Catalog,
+    /// The requirement.
+    pub requirement: &'a Requirement,
+    /// The plan for it.
+    pub plan: &'a PlanAnswer,
+    /// The survey for it.
+    pub survey: &'a SurveyAnswer,
+    /// What each tier runs, with the tier's name.
+    pub tiers: &'a [(String, FitAnswer)],
+    /// Every model with scores for the main task, side by side.
+    pub models: &'a ModelsCompared,
+    /// Claims of earlier documents.
+    pub claims: &'a ClaimsAudit,
+}
+
+/// A document of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Path from the root, with `.md`.
+    pub path: String,
+    /// Title in lists.
+    pub title: String,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// What it says.
+    pub page: Page,
+}
+
+/// A chart of the repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chart {
+    /// Path from the root, with `.svg`.
+    pub path: String,
+    /// The picture.
+    pub svg: String,
+}
+
+/// Machines in full per platform.
+const MACHINES_PER_PLATFORM: usize = 4;
+
+/// A platform with its machines, best first.
+struct Platform<'a> {
+    folder: String,
+    machines: Vec<&'a RankedMachine>,
+}
+
+/// Every document, the overview first, and the charts they show.
+///
+/// # Errors
+/// When a catalog file is broken.
+pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), CatalogError> {
+    let platforms = platforms(answers)?;
+    let mut all = vec![
+        document::requirements(answers),
+        document::decision(answers, &platforms),
+        document::benchmarks(answers)?,
+        document::quality(answers),
+        document::alternatives(answers),
+        document::tiers(answers),
+        document::claims(answers),
+    ];
+    let mut charts = document::charts(answers);
+    for platform in &platforms {
+        let (documents, more) = platform::documents(answers, platform)?;
+        all.extend(documents);
+        charts.extend(more);
+    }
+    all.insert(0, document::overview(answers, &platforms, &all));
+    Ok((all, charts))
+}
+
+/// Ranked machines by platform, in the order of their best machine.
+fn platforms(answers: Answers<'_>) -> Result<Vec<Platform<'_>>, CatalogError> {
+    let mut found: Vec<Platform<'_>> = Vec::new();
+    for machine in &answers.plan.ranked {
+        let folder = platform::folder(answers.catalog, machine)?;
+        match found.iter_mut().find(|one| one.folder == folder) {
+            Some(one) => one.machines.push(machine),
+            None => found.push(Platform { folder, machines: vec![machine] }),
+        }
+    }
+    Ok(found)
+}

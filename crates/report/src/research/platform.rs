@@ -1,0 +1,260 @@
+//! The folder of one platform.
+
+use std::collections::BTreeSet;
+
+use localrig_facts::generation::Generation;
+use localrig_facts::gpu::Gpu;
+use localrig_facts::part::Prebuilt;
+use localrig_facts::shop::Shop;
+use localrig_facts::system::System;
+use localrig_facts::{Catalog, CatalogError, Id};
+use localrig_plan::answer::RankedMachine;
+use localrig_plan::knowledge::corrections;
+
+use super::{Answers, Chart, Document, MACHINES_PER_PLATFORM, Platform};
+use crate::number::{money, noise, speed, tokens_per_second};
+use crate::page::{Page, Table, Text};
+use crate::plan::{Extent, configuration, correction, metrics};
+use crate::svg::{Bar, bars};
+
+/// The folder a machine belongs to: of its chip's generation, else of its cards' maker.
+pub(super) fn folder(catalog: &Catalog, machine: &RankedMachine) -> Result<String, CatalogError> {
+    let Some((_, gpu)) = accelerators(catalog, machine)?.into_iter().next() else {
+        return Ok("other".to_owned());
+    };
+    let generation = match &gpu.generation {
+        Some(generation) => Some(catalog.get_in::<Generation>(generation)?.1),
+        None => None,
+    };
+    Ok(generation
+        .and_then(|one| one.platform.clone())
+        .unwrap_or_else(|| format!("{}-gpu", gpu.vendor.to_lowercase().replace(' ', "-"))))
+}
+
+/// The accelerators of a machine, each once.
+fn accelerators<'a>(
+    catalog: &'a Catalog,
+    machine: &RankedMachine,
+) -> Result<Vec<(&'a Id, &'a Gpu)>, CatalogError> {
+    let gpus = catalog.all::<Gpu>()?;
+    let mut found = Vec::new();
+    for part in &machine.parts {
+        if let Some(card) = gpus.get_key_value(&part.id) {
+            found.push(card);
+        } else if let Some(system) = catalog.all::<System>()?.get(&part.id) {
+            found.extend(gpus.get_key_value(&system.accelerator));
+        }
+    }
+    Ok(found)
+}
+
+fn new(platform: &Platform<'_>, file: &str, title: &str, purpose: &'static str) -> Document {
+    let title = format!("{}: {title}", platform.folder);
+    let mut page = Page::default();
+    page.heading(1, title.clone());
+    Document { path: format!("{}/{file}", platform.folder), title, purpose, page }
+}
+
+/// Every document of a platform, and its charts.
+pub(super) fn documents(
+    answers: Answers<'_>,
+    platform: &Platform<'_>,
+) -> Result<(Vec<Document>, Vec<Chart>), CatalogError> {
+    let vendors = vendors(answers, platform)?;
+    let mut all = vec![
+        overview(platform, vendors.is_some()),
+        research(answers, platform)?,
+        benchmarks(platform),
+        build_guide(answers, platform),
+    ];
+    all.extend(vendors);
+    let bar = |one: &&RankedMachine| {
+        let it = &one.roles[0].per_stream_tok_per_s;
+        Bar {
+            label: one.name.clone(),
+            value: [it.value, it.low, it.high].map(localrig_facts::unit::TokensPerSec::get),
+            figure: speed(it),
+        }
+    };
+    let list: Vec<Bar> = platform.machines.iter().take(12).map(bar).collect();
+    let svg = bars("Speed of the main agent", "tok/s, everything running, 80 % interval", &list);
+    Ok((all, vec![Chart { path: format!("{}/speed.svg", platform.folder), svg }]))
+}
+
+fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
+    let mut document = new(platform, "README.md", "overview", "The platform in short");
+    let page = &mut document.page;
+    if let Some(best) = platform.machines.first() {
+        page.paragraph(
+            Text::default().plain("Best here: ").strong(best.name.clone()).plain(format!(
+                ", place {} of all, {}.",
+                best.rank,
+                money(best.cost)
+            )),
+        );
+        page.table(metrics(best));
+    }
+    let mut table =
+        Table::new(&[">#", "machine", ">price", ">GiB", "main model", ">tok/s", "noise"]);
+    for one in &platform.machines {
+        let main = &one.roles[0];
+        table.row([
+            one.rank.to_string().into(),
+            one.name.clone().into(),
+            money(one.cost).into(),
+            format!("{:.0}", one.memory_bytes.to_gib()).into(),
+            format!("{} {}", main.model, main.format).into(),
+            tokens_per_second(main.per_stream_tok_per_s.value).into(),
+            noise(one.noise).into(),
+        ]);
+    }
+    page.table(table);
+    let mut links = Text::default()
+        .link("Parts, prices and set-up", "build-guide.md")
+        .plain(", ")
+        .link("research", "research.md")
+        .plain(", ")
+        .link("speeds", "benchmarks.md");
+    if vendors {
+        links = links.plain(", ").link("vendors", "vendor-options.md");
+    }
+    page.paragraph(links.plain(", ").link("all platforms", "../README.md").plain("."));
+    document
+}
+
+fn research(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, CatalogError> {
+    let mut document =
+        new(platform, "research.md", "research", "Facts of every accelerator, with sources");
+    let page = &mut document.page;
+    let mut told = BTreeSet::new();
+    for machine in &platform.machines {
+        for (id, gpu) in accelerators(answers.catalog, machine)? {
+            if !told.insert(id) {
+                continue;
+            }
+            page.heading(2, gpu.name.clone());
+            let mut table = Table::new(&["fact", "value"]);
+            let mut add = |what: &str, value: Option<String>| {
+                table.row([what.into(), value.unwrap_or_else(|| "not recorded".to_owned()).into()]);
+            };
+            let sizes = gpu.memory.sizes_gib.iter().map(|one| format!("{:.0}", one.written()));
+            add("memory, GiB", Some(sizes.collect::<Vec<_>>().join(", ")));
+            let bandwidth = gpu.memory.bandwidth_gb_per_s;
+            add("bandwidth, GB/s", bandwidth.map(|one| format!("{:.0}", one.written())));
+            add("power, W", gpu.board.tdp_w.map(|one| format!("{:.0}", one.get())));
+            add("slots", gpu.board.slots.map(|one| one.to_string()));
+            add("released", gpu.released.map(|day| day.to_string()));
+            page.table(table);
+            page.list(
+                gpu.notes
+                    .iter()
+                    .map(|note| {
+                        Text::default().strong(format!("{}: ", note.about)).plain(note.text.clone())
+                    })
+                    .collect(),
+            );
+            let wrong = corrections(answers.catalog, &BTreeSet::from([id.as_str()]), 1);
+            if !wrong.is_empty() {
+                page.heading(3, format!("What documents have wrong about {}", gpu.name));
+                page.list(wrong.iter().map(correction).collect());
+            }
+            page.heading(3, format!("Sources for {}", gpu.name));
+            page.list(gpu.sources.values().map(|one| one.describe().into()).collect());
+        }
+    }
+    page.paragraph(Text::default().link("Overview", "README.md").plain("."));
+    Ok(document)
+}
+
+fn benchmarks(platform: &Platform<'_>) -> Document {
+    let mut document = new(platform, "benchmarks.md", "speeds", "Predicted speeds with intervals");
+    let page = &mut document.page;
+    page.picture("speed of the main agent", "speed.svg");
+    let mut table = Table::new(&[
+        "machine",
+        "role",
+        "model",
+        "engine",
+        ">streams",
+        ">tok/s alone",
+        ">tok/s, everything running",
+        "basis",
+    ]);
+    for machine in &platform.machines {
+        for role in &machine.roles {
+            table.row([
+                machine.name.clone().into(),
+                role.role.clone().into(),
+                format!("{} {}", role.model, role.format).into(),
+                role.engine.clone().into(),
+                role.streams.to_string().into(),
+                speed(&role.alone_tok_per_s).into(),
+                speed(&role.per_stream_tok_per_s).into(),
+                role.per_stream_tok_per_s.basis.word().into(),
+            ]);
+        }
+    }
+    page.table(table);
+    page.paragraph("Speeds per stream with contexts half full; 80 % interval in brackets.");
+    document
+}
+
+fn build_guide(answers: Answers<'_>, platform: &Platform<'_>) -> Document {
+    let mut document =
+        new(platform, "build-guide.md", "build guide", "Parts, prices, links, checks, set-up");
+    let page = &mut document.page;
+    for machine in platform.machines.iter().take(MACHINES_PER_PLATFORM) {
+        configuration(page, answers.plan, machine, Extent::default());
+    }
+    page.heading(2, "Set-up without a monitor");
+    let built = platform.machines.first().is_some_and(|one| one.parts.len() > 1);
+    let mut steps: Vec<Text> = Vec::new();
+    if built {
+        steps.push("Mount processor, cooler and memory, then the card in the first long slot; connect every power plug the check above lists.".into());
+        steps.push("Install a server system without a desktop, the SSH server, and the maker's driver; check that the accelerator is listed with its whole memory.".into());
+    } else {
+        steps.push(
+            "Switch on remote login, switch off sleep, and give the machine a fixed address."
+                .into(),
+        );
+    }
+    steps.push("Install the engine named for each role, fetch the models in the formats named, and start it bound to the local network with a key.".into());
+    steps.push("Measure before the right of return ends: each role's speed with everything running, against the table above.".into());
+    page.list(steps);
+    page.paragraph(Text::default().link("Overview", "README.md").plain("."));
+    document
+}
+
+fn vendors(
+    answers: Answers<'_>,
+    platform: &Platform<'_>,
+) -> Result<Option<Document>, CatalogError> {
+    let built = platform.machines.iter().any(|one| one.parts.len() > 1);
+    let bases = answers.catalog.all::<Prebuilt>()?;
+    if !built || bases.is_empty() {
+        return Ok(None);
+    }
+    let mut document = new(platform, "vendor-options.md", "vendors", "Who builds such machines");
+    let mut table = Table::new(&["vendor", "offer", "includes", ">cards", "prices seen"]);
+    for (id, base) in bases {
+        let (_, shop) = answers.catalog.get_in::<Shop>(&base.shop)?;
+        let seen = answers.catalog.prices_of(id)?;
+        let prices = seen.iter().take(2).map(|one| {
+            format!("{} ({}, {})", one.row.money(), one.row.condition.word(), one.row.date)
+        });
+        let name = match &shop.url {
+            Some(url) => Text::default().link(shop.name.clone(), url.clone()),
+            None => shop.name.clone().into(),
+        };
+        table.row([
+            name,
+            base.name.clone().into(),
+            base.includes.clone().into(),
+            base.cards_max.map_or_else(String::new, |most| most.to_string()).into(),
+            prices.collect::<Vec<_>>().join("; ").into(),
+        ]);
+    }
+    document.page.table(table);
+    document.page.paragraph(Text::default().link("Overview", "README.md").plain("."));
+    Ok(Some(document))
+}
