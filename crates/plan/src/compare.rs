@@ -280,7 +280,7 @@ pub fn models(
         if let (Some(layout), Some(format_id)) = (&layout, format) {
             let entry = catalog.get::<Format>(format_id.as_str())?;
             if let Ok(recipe) = Recipe::new(catalog, format_id, entry) {
-                work = Some(Work::new(catalog.constants()?, layout, &recipe, KvType::F16));
+                work = Some(Work::new(layout, &recipe, KvType::F16));
             }
         }
         let kv = |tokens: u64| {

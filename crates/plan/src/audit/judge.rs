@@ -277,8 +277,7 @@ fn work(catalog: &Catalog, (id, model): (&Id, &Model), format: &str) -> Result<W
     let (format_id, format) = catalog.find::<Format>(format).map_err(|error| error.to_string())?;
     let layout = layout(catalog, id, model).map_err(|error| error.to_string())?;
     let recipe = Recipe::new(catalog, format_id, format).map_err(|error| error.to_string())?;
-    let constants = catalog.constants().map_err(|error| error.to_string())?;
-    Ok(Work::new(constants, &layout, &recipe, KvType::F16))
+    Ok(Work::new(&layout, &recipe, KvType::F16))
 }
 
 const COMPUTED: &str = "computed from the dimensions in the catalog";
@@ -388,7 +387,7 @@ fn pace<'a>(
     let setup = Setup::new(catalog, engine_id, engine, machine, entry)
         .map_err(|error| error.to_string())?;
     let pace = Pace::new(catalog, &setup, machine, &work).map_err(|error| error.to_string())?;
-    let decode = pace.decode(0, 1).map_err(|error| error.to_string())?;
+    let decode = pace.decode(0, 1);
     let device = machine.devices.first().ok_or("no accelerator")?;
     let bandwidth = device.gpu.memory.bandwidth_gb_per_s.ok_or("bandwidth is not recorded")?;
     let most = bandwidth.written() * 1e9 / work.active_bytes().get();
