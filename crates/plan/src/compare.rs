@@ -106,6 +106,8 @@ pub struct ComparedModel {
     pub parameters: u64,
     /// Parameters that work on a token; absent when its tensors are not recorded.
     pub active_parameters: Option<u64>,
+    /// Whether only some of its experts work on a token; absent when its tensors are not recorded.
+    pub mixture: Option<bool>,
     /// Longest context.
     pub context_tokens: u64,
     /// Release.
@@ -293,6 +295,7 @@ pub fn models(
             name: model.name.clone(),
             parameters: model.parameters.total,
             active_parameters: model.parameters.active.or(counted),
+            mixture: work.as_ref().map(Work::is_mixture),
             context_tokens: model.context_tokens,
             released: model.released.map(|day| day.to_string()),
             licence: model.licence.clone(),

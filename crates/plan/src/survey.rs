@@ -148,6 +148,14 @@ fn best(plan: &Plan<'_>) -> BTreeMap<String, (Standing, f64, String)> {
         tell(one.candidate, Standing::In, index as f64, reason);
     }
     for one in &plan.unpriced {
+        let most = plan.requirement.budget.most();
+        let priced = one.candidate.priced;
+        if plan.requirement.budget.hard && priced.amount() > most.amount() {
+            let reason =
+                format!("over budget: its priced parts alone are {priced}, at most {most}");
+            tell(one.candidate, Standing::Limit, priced.amount() / most.amount(), reason);
+            continue;
+        }
         let reason = one.missing.first().cloned().unwrap_or_default();
         tell(one.candidate, Standing::NoPrice, one.missing.len() as f64, reason);
     }
@@ -310,4 +318,52 @@ impl Surveyor<'_, '_> {
 /// The word of a status as catalog files write it.
 fn word_of(status: Status) -> Option<String> {
     toml::Value::try_from(status).ok()?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Planner;
+    use localrig_facts::region::Region;
+
+    fn surveyed(change: impl FnOnce(&mut crate::requirement::Requirement)) -> SurveyAnswer {
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        let text = localrig_world::requirement("home-office").unwrap();
+        let mut requirement = crate::requirement::Requirement::parse("x.toml", text).unwrap();
+        change(&mut requirement);
+        let (_, region) = catalog.get_in::<Region>("ch").unwrap();
+        let date = "2026-02-17".parse().unwrap();
+        let market = Market { catalog: &catalog, region_id: "ch", region, date };
+        let planner = Planner::new(market, &requirement).unwrap();
+        survey(&market, &planner.plan()).unwrap()
+    }
+
+    fn standing(answer: &SurveyAnswer, id: &str) -> (Standing, String) {
+        let one = answer.platforms.iter().find(|one| one.id.as_str() == id).unwrap();
+        (one.standing, one.reason.clone())
+    }
+
+    #[test]
+    fn every_surveyed_platform_stands_somewhere_with_a_reason() {
+        let answer = surveyed(|_| {});
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        for id in catalog.all::<Platform>().unwrap().keys() {
+            assert!(!standing(&answer, id.as_str()).1.is_empty(), "{id}");
+        }
+        assert!(answer.platforms.len() > 150, "{}", answer.platforms.len());
+        assert_eq!(standing(&answer, "survey/groq-groqcard").0, Standing::NotForSale);
+        assert_eq!(standing(&answer, "survey/intel-crescent-island").0, Standing::Unreleased);
+        assert_eq!(standing(&answer, "gpu/nvidia/rtx-pro-6000-blackwell-ws").0, Standing::In);
+    }
+
+    #[test]
+    fn another_requirement_gives_another_survey() {
+        let poor = surveyed(|requirement| {
+            requirement.budget.range = [500.0, 3000.0];
+            requirement.budget.sweet_spot = [500.0, 3000.0];
+        });
+        let (standing, reason) = standing(&poor, "gpu/nvidia/rtx-pro-6000-blackwell-ws");
+        assert_eq!(standing, Standing::Limit);
+        assert!(reason.contains("over budget") && reason.contains("3,000"), "{reason}");
+    }
 }

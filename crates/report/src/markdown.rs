@@ -35,7 +35,11 @@ fn inline(text: &Text) -> String {
         .iter()
         .map(|span| match span {
             Span::Plain(text) => text.clone(),
-            Span::Strong(text) => format!("**{text}**"),
+            // Blanks inside the marks would make them plain asterisks.
+            Span::Strong(text) => {
+                let (front, back) = (text.trim_end(), text.len() - text.trim_end().len());
+                format!("**{front}**{}", &text[text.len() - back..])
+            }
             Span::Link(text, address) => format!("[{text}]({address})"),
         })
         .collect()
@@ -83,8 +87,8 @@ mod tests {
         page.paragraph(
             Text::default()
                 .plain("Buy ")
-                .strong("this")
-                .plain(" at ")
+                .strong("this ")
+                .plain("at ")
                 .link("shop", "https://example.org"),
         );
         page.list(vec!["one".into(), "two".into()]);

@@ -101,9 +101,10 @@ impl Lexicon {
             let kinds: BTreeSet<&str> = ids.iter().map(Id::folder).collect();
             let models = kinds.contains("model");
             // Makers and series alone (`Mac Studio`, `Radeon RX`) name nothing in particular.
+            let numbered = name.contains(|c: char| c.is_ascii_digit());
             name.contains(|c: char| c.is_alphabetic())
                 && name.len() >= 4
-                && ids.len() <= 4
+                && ids.len() <= if numbered { 4 } else { 1 }
                 && !(models && kinds.len() > 1)
         });
         Ok(Self { names })

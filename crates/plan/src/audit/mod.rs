@@ -247,3 +247,137 @@ pub(crate) fn words(names: &str, said: &Statement) -> String {
         quantity => format!("{names}: {} {range} {}", quantity.words(), quantity.unit()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use localrig_facts::Catalog;
+    use localrig_facts::region::Region;
+
+    fn audited(catalog: &Catalog, document: &str) -> TextAudit {
+        let (_, region) = catalog.get_in::<Region>("ch").unwrap();
+        let date = "2026-02-17".parse().unwrap();
+        let market = Market { catalog, region_id: "ch", region, date };
+        text(&market, "x.md", document).unwrap()
+    }
+
+    /// Verdict and words of every statement with its line.
+    fn told(document: &str) -> String {
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        let findings = audited(&catalog, document).findings;
+        let line = |one: &Finding| format!("{} {}: {}", one.line, one.verdict.word(), one.said);
+        findings.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_table_of_cards_is_judged_cell_by_cell() {
+        let table = "| GPU | VRAM | Bandwidth | TDP | NVLink |\n|---|---|---|---|---|\n\
+            | RTX 5090 | 32 GB GDDR7 | 1,792 GB/s | 575W | No |\n\
+            | RTX PRO 6000 WS | 96 GB | 1,792 GB/s | 300W | Yes |\n\
+            | RTX 3090 | 24 GB | 1,936 GB/s | 350W | 2-way |\n";
+        insta::assert_snapshot!(told(table), @"
+        3 right: rtx-5090 has no NVLink
+        3 right: rtx-5090: bandwidth 1792 GB/s
+        3 right: rtx-5090: memory 32 GB
+        3 right: rtx-5090: power 575 W
+        4 wrong: RTX PRO 6000 Workstation takes 300 W with a blower, about 400 W for the machine
+        4 wrong: rtx-pro-6000-blackwell-ws has NVLink
+        4 wrong: rtx-pro-6000-blackwell-ws: power 300 W
+        4 right: rtx-pro-6000-blackwell-ws: bandwidth 1792 GB/s
+        4 right: rtx-pro-6000-blackwell-ws: memory 96 GB
+        5 wrong: rtx-3090: bandwidth 1936 GB/s
+        5 right: rtx-3090 has NVLink
+        5 right: rtx-3090: memory 24 GB
+        5 right: rtx-3090: power 350 W
+        ");
+    }
+
+    #[test]
+    fn a_table_of_models_is_judged_cell_by_cell() {
+        let table = "| Model | Total Params | Active Params | Q4 Size | Max Context |\n|---|---|---|---|---|\n\
+            | gpt-oss-120b | 120B | ~20B | ~65 GB | 128K |\n\
+            | LLaMA 3.3 70B | 70B | 70B (all) | ~34 GB | 200K |\n\
+            | Qwen3-Coder-30B-A3B | 30B | 3.3B | ~18 GB | 256K |\n";
+        insta::assert_snapshot!(told(table), @"
+        3 wrong: gpt-oss-120b: active parameters 20 B
+        3 right: gpt-oss-120b: context 131072 tokens
+        3 right: gpt-oss-120b: parameters 120 B
+        3 right: gpt-oss-120b: q4_k_m 65 GB
+        4 wrong: llama-3.3-70b-instruct: context 200000 tokens
+        4 imprecise: llama-3.3-70b-instruct: q4_k_m 34 GB
+        4 right: llama-3.3-70b-instruct: active parameters 70 B
+        4 right: llama-3.3-70b-instruct: parameters 70 B
+        5 right: qwen3-coder-30b-a3b-instruct: active parameters 3.3 B
+        5 right: qwen3-coder-30b-a3b-instruct: context 262144 tokens
+        5 right: qwen3-coder-30b-a3b-instruct: parameters 30 B
+        5 right: qwen3-coder-30b-a3b-instruct: q4_k_m 18 GB
+        ");
+    }
+
+    #[test]
+    fn kv_caches_are_those_of_the_model_above_the_table() {
+        let table = "KV cache of Qwen3-Coder-30B-A3B:\n\n| Context | KV cache (FP16) |\n|---|---|\n\
+            | 32K | 3.2 GB |\n| 128K | 25 GB |\n";
+        insta::assert_snapshot!(told(table), @"
+        5 right: qwen3-coder-30b-a3b-instruct: KV cache of 32768 tokens 3.2 GB
+        6 wrong: qwen3-coder-30b-a3b-instruct: KV cache of 131072 tokens 25 GB
+        ");
+    }
+
+    #[test]
+    fn sentences_are_read_where_figure_and_name_belong_together() {
+        let text = "The RTX 4090 moves 1,008 GB/s.\nAn RTX 4090 with 48 GB VRAM is usual.\n\
+            gpt-oss-20b has 3.6B active parameters.\nThe RTX 5090 has no NVLink; two are joined by PCIe.\n\
+            Link the RTX 5090 by NVLink.\nLlama 3.3 70B runs at 400 tok/s on an RTX 5090.\n\
+            gpt-oss-120b only supports 128K.\nQwen3-Coder-30B-A3B Q4 (~18 GB weights) and more.\n";
+        insta::assert_snapshot!(told(text), @"
+        1 right: rtx-4090: bandwidth 1008 GB/s
+        2 wrong: rtx-4090: memory 48 GB
+        3 right: gpt-oss-20b: active parameters 3.6 B
+        4 right: rtx-5090 has no NVLink
+        5 wrong: rtx-5090 has NVLink
+        6 wrong: llama-3.3-70b-instruct on rtx-5090: speed 400 tok/s
+        7 right: gpt-oss-120b: context 131072 tokens
+        8 right: qwen3-coder-30b-a3b-instruct: q4_k_m 18 GB
+        ");
+    }
+
+    #[test]
+    fn known_claims_are_recognised_by_their_words() {
+        let text = "At 8 concurrent streams each gets 25-35% of the speed.\n\
+            Buy Qwen2.5-Coder 72B for it.\nA TRX50 board for NVLink.\n";
+        insta::assert_snapshot!(told(text), @"
+        1 wrong: At 8 streams each gets 25 to 35 % of the single-stream speed
+        2 wrong: Qwen2.5-Coder comes as a 72B, 128K long and 1M with YaRN
+        3 wrong: A TRX50 board or a Threadripper 7960X brings NVLink
+        ");
+    }
+
+    #[test]
+    fn text_about_other_things_says_nothing() {
+        let text = "# Notes\n\nOur office has 24 chairs, 5090 francs are left, and the printer takes 300 W.\n\
+            The model railway runs at 80 km/h with 128 K of luck. 16GB is a size.\n";
+        assert_eq!(told(text), "");
+    }
+
+    #[test]
+    fn a_price_holds_on_its_day_and_is_outdated_later() {
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        let text = "RTX 5090 from CHF 2,224 ([shop](https://www.toppreise.ch/x)).\n";
+        assert_eq!(audited(&catalog, text).findings[0].verdict, Verdict::Right);
+        let wrong = "RTX 5090 from CHF 900 ([shop](https://www.toppreise.ch/x)).\n";
+        assert_eq!(audited(&catalog, wrong).findings[0].verdict, Verdict::Outdated);
+    }
+
+    #[test]
+    fn every_misleading_claim_with_lines_is_recognised_by_phrase_or_figure() {
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        for document in catalog.all::<Document>().unwrap().values() {
+            for claim in &document.claims {
+                let recognised = !claim.phrases.is_empty() || !claim.checks.is_empty();
+                let fine = recognised || claim.lines.is_empty() || !claim.verdict.misleads();
+                assert!(fine, "{} {}", document.number, claim.key);
+            }
+        }
+    }
+}

@@ -263,9 +263,7 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
 /// Mixtures that fit the best machine, those that do not, and dense models.
 fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
     let usable = best.memory.iter().map(|group| group.usable_bytes.get()).fold(0.0, f64::max);
-    let mixture = |one: &&ComparedModel| {
-        one.active_parameters.is_some_and(|active| (active as f64) < 0.95 * one.parameters as f64)
-    };
+    let mixture = |one: &&ComparedModel| one.mixture == Some(true);
     let fits = |one: &&ComparedModel| one.weights_bytes.is_some_and(|size| size.get() < usable);
     let known = || answers.models.models.iter().filter(|one| one.weights_bytes.is_some());
     let groups: [(&str, Vec<&ComparedModel>); 3] = [
