@@ -4,9 +4,11 @@
 
 use std::fmt;
 
+use localrig_estimate::accuracy::AccuracyError;
 use localrig_estimate::answer::EstimateError;
 use localrig_estimate::architecture::LayoutError;
 use localrig_estimate::from_file::FromFileError;
+use localrig_estimate::import::ImportError;
 use localrig_estimate::memory_accuracy::RowsError;
 use localrig_estimate::recipe::RecipeError;
 use localrig_estimate::setup::SetupError;
@@ -238,5 +240,23 @@ impl From<FromFileError> for Failure {
 impl From<RowsError> for Failure {
     fn from(error: RowsError) -> Self {
         Self::new(INPUT, error.to_string())
+    }
+}
+
+impl From<AccuracyError> for Failure {
+    fn from(error: AccuracyError) -> Self {
+        match error {
+            AccuracyError::Rows(error) => error.into(),
+            AccuracyError::Catalog(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        Self::new(INPUT, error.to_string()).hint(
+            "what a report does not say can be given: `--on`, `--engine`, `--model`, `--quant`",
+        )
     }
 }
