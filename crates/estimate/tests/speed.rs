@@ -145,7 +145,8 @@ proptest! {
         for link in [Link::PciePeer, Link::PcieHost, Link::NvLink, Link::Roce, Link::Thunderbolt, Link::Ethernet] {
             prop_assert!(time(tensor(link)) > perfect);
         }
-        prop_assert!(time(Split { stages: width, ..Split::SINGLE }) > time(Split::SINGLE));
+        let staged = time(Split { stages: width, ..Split::SINGLE });
+        prop_assert!(staged > time(Split::SINGLE));
     }
 
     #[test]
