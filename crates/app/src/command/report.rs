@@ -51,7 +51,7 @@ struct Written {
     files: usize,
     changes: Vec<Change>,
     reasons: Vec<String>,
-    written: bool,
+    done: bool,
 }
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         files: all.len(),
         changes,
         reasons,
-        written: !args.check,
+        done: !args.check,
     };
     // The form of the files is not the form of this answer.
     let told = Output {
@@ -202,7 +202,7 @@ fn write(
 fn page(answer: &Written) -> Page {
     let mut page = Page::default();
     page.heading(1, "Report");
-    let what = if answer.written { "written" } else { "would change" };
+    let what = if answer.done { "written" } else { "would change" };
     page.paragraph(
         Text::default()
             .strong(format!("{} of {} files {what}", answer.changes.len(), answer.files))
