@@ -5,6 +5,7 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests run the program and read its files")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,6 +40,10 @@ fn tree(root: &Path) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+fn is(file: &str, kind: &str) -> bool {
+    Path::new(file).extension().is_some_and(|extension| extension == kind)
 }
 
 /// Targets of links and pictures that are no web addresses, resolved against the file's folder.
@@ -91,7 +96,7 @@ fn it_is_whole_and_the_same_every_time() {
         assert!(files.contains_key(wanted), "{wanted}");
     }
     let mut links = 0;
-    for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".md")) {
+    for (file, text) in files.iter().filter(|(file, _)| is(file, "md")) {
         for target in local_targets(file, text, &[("](", ')')]) {
             assert!(files.contains_key(&target), "{file} -> {target}");
             links += 1;
@@ -124,7 +129,7 @@ fn the_site_works_from_the_file_system_and_fetches_nothing() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(report(folder.path(), &["--format", "html"]), Some(0));
     let files = tree(folder.path());
-    for (file, text) in files.iter().filter(|(file, _)| file.ends_with(".html")) {
+    for (file, text) in files.iter().filter(|(file, _)| is(file, "html")) {
         for target in local_targets(file, text, &[("href=\"", '"'), ("src=\"", '"')]) {
             assert!(files.contains_key(&target), "{file} -> {target}");
         }
