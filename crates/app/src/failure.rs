@@ -12,9 +12,14 @@ use localrig_facts::CatalogError;
 use localrig_facts::document::DocumentError;
 use localrig_facts::machine::MachineError;
 use localrig_facts::resolve::ResolveError;
+use localrig_plan::drift::DriftError;
 use localrig_plan::option::OptionError;
 use localrig_plan::requirement::RequirementError;
 use localrig_world::WorldError;
+use localrig_world::config::ConfigError;
+use localrig_world::price::error::SourceError;
+use localrig_world::price::fetch::FetchError;
+use localrig_world::store::StoreError;
 
 /// A bug in localrig.
 pub(crate) const BUG: u8 = 1;
@@ -22,6 +27,8 @@ pub(crate) const BUG: u8 = 1;
 pub(crate) const INPUT: u8 = 3;
 /// A fact that the answer needs is in no catalog file.
 pub(crate) const MISSING_FACT: u8 = 4;
+/// A price source could not be reached.
+pub(crate) const UNREACHABLE: u8 = 7;
 /// Nothing fits.
 pub(crate) const NOTHING_FITS: u8 = 5;
 
@@ -79,6 +86,51 @@ impl From<WorldError> for Failure {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let failure = Self::new(INPUT, error.to_string());
         failure.details(cause.into_iter().collect())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Self::new(INPUT, error.to_string()).details(cause.into_iter().collect())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Store(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Catalog(error) => error.into(),
+            FetchError::Store(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Read(error) => error.into(),
+            ConfigError::Document(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<DriftError> for Failure {
+    fn from(error: DriftError) -> Self {
+        match error {
+            DriftError::Catalog(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! This crate knows the shape of the catalog and how to find things in it. It does not know where
 //! files lie, and it contains no formula about speed, memory or money.
 
+pub mod amount;
 mod basis;
 pub mod calibration;
 pub mod catalog;

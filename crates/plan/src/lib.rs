@@ -1,6 +1,7 @@
 //! From a requirement to machines that meet it: prices, compatibility, search, ranking.
 
 // What is wanted and what it costs.
+pub mod drift;
 pub mod price;
 pub mod requirement;
 

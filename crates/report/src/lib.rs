@@ -15,6 +15,8 @@ pub mod estimate;
 pub mod fit;
 pub mod need;
 pub mod plan;
+pub mod price;
+pub mod price_chart;
 
 /// Rows as CSV with a header from their field names.
 ///

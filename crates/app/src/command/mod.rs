@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use localrig_facts::catalog::Observed;
 use localrig_facts::region::Region;
 use localrig_facts::{Catalog, Date, lint};
 use localrig_plan::price::Market;
 use localrig_plan::requirement::Requirement;
+use localrig_world::store::{Store, StoreError};
 
 use crate::failure::{Failure, INPUT};
 use crate::output::Format;
@@ -16,6 +18,7 @@ pub(crate) mod estimate;
 pub(crate) mod fit;
 pub(crate) mod need;
 pub(crate) mod plan;
+pub(crate) mod price;
 
 /// Which machine to buy to run language models at home, what it costs in Switzerland, and how fast
 /// it will be. Works offline; every figure has a source.
@@ -26,8 +29,8 @@ pub(crate) mod plan;
     max_term_width = 100,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done; 1 a bug in localrig; 2 wrong usage; 3 an unknown name or a \
-                  broken file; 4 a fact is missing; 5 nothing fits, the nearest miss is shown; \
-                  130 interrupted."
+                  broken file; 4 a fact is missing; 5 nothing fits, the nearest miss is shown; 7 a \
+                  price source could not be reached; 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// Folder with catalog files that add to or replace those inside the program; may be repeated,
@@ -51,6 +54,8 @@ pub(crate) enum Command {
     Fit(fit::Args),
     /// The cheapest machines that run a model
     Need(need::Args),
+    /// Prices: fetch, show, history, drift, import, set, review
+    Price(price::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
     /// Print a completion script for a shell
@@ -60,8 +65,47 @@ pub(crate) enum Command {
     },
 }
 
-/// The catalog with the user's overlay and the ones named, which must obey the catalog's rules.
+/// The catalog with the user's overlay, the ones named, and the prices in the store.
 fn facts(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
+    let catalog = files(overlays)?;
+    let Some(path) = localrig_world::config::store_path() else { return Ok(catalog) };
+    match Store::open_existing(&path).and_then(|store| observed(store.as_ref())) {
+        Ok(observed) => Ok(catalog.with_observed(observed)),
+        // The catalog's own prices still give an answer.
+        Err(error) => {
+            warn(&format!("stored prices are left out: {error}"));
+            Ok(catalog)
+        }
+    }
+}
+
+fn observed(store: Option<&Store>) -> Result<Observed, StoreError> {
+    store.map_or_else(|| Ok(Observed::default()), localrig_world::price::observed)
+}
+
+/// The catalog with what the store has now.
+fn with_store(catalog: Catalog, store: &Store) -> Result<Catalog, Failure> {
+    Ok(catalog.with_observed(observed(Some(store))?))
+}
+
+/// The store, to write to.
+fn store() -> Result<Store, Failure> {
+    let path = localrig_world::config::store_path().ok_or_else(|| {
+        Failure::new(INPUT, "there is no folder to keep prices in")
+            .hint("set LOCALRIG_DATA to a folder")
+    })?;
+    Ok(Store::open(&path)?)
+}
+
+/// Tells something on standard error that does not stop the answer.
+fn warn(text: &str) {
+    use std::io::Write as _;
+    // Nothing is left to tell when standard error is closed.
+    let _ = writeln!(anstream::stderr(), "warning: {text}");
+}
+
+/// The catalog with the user's overlay and the ones named, which must obey the catalog's rules.
+fn files(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
     let folders: Vec<PathBuf> =
         localrig_world::user_overlay().into_iter().chain(overlays.iter().cloned()).collect();
     let catalog = localrig_world::catalog(&folders)?;
