@@ -363,7 +363,16 @@ mod tests {
             .iter()
             .map(|one| format!("{} | {} | {}", one.place, one.name, one.amount))
             .collect();
-        insta::assert_snapshot!(said.join("\n"), @"");
+        insta::assert_snapshot!(said.join("\n"), @"
+        line 3 | NVIDIA RTX Pro 6000 Blackwell Workstation 900 5G144 2200 000 | CHF 7,691
+        line 4 | Define 7 | CHF 137
+        line 5 | RTX 5090 | CHF 2,224
+        line 7 | A | CHF 10
+        line 7 | B | CHF 20
+        line 12 | page | CHF 277
+        line 13 | a | CHF 1,000
+        line 13 | b | CHF 20
+        ");
     }
 
     #[test]
