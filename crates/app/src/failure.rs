@@ -12,6 +12,7 @@ use localrig_facts::CatalogError;
 use localrig_facts::document::DocumentError;
 use localrig_facts::machine::MachineError;
 use localrig_facts::resolve::ResolveError;
+use localrig_plan::configuration::ConfigurationError;
 use localrig_plan::drift::DriftError;
 use localrig_plan::option::OptionError;
 use localrig_plan::requirement::RequirementError;
@@ -121,6 +122,16 @@ impl From<ConfigError> for Failure {
             ConfigError::Read(error) => error.into(),
             ConfigError::Document(error) => error.into(),
             other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ConfigurationError> for Failure {
+    fn from(error: ConfigurationError) -> Self {
+        match error {
+            ConfigurationError::Catalog(error) => error.into(),
+            other => Self::new(INPUT, other.to_string())
+                .hint("name cards (\"2x RTX 5090\") or a system (\"Mac Studio M3 Ultra 256 GB\")"),
         }
     }
 }

@@ -166,8 +166,8 @@ fn an_import_sorts_into_accepted_held_and_unknown() {
                                                          part number,
                                                          alias or page
                                                          says what it is
-    4  far too cheap        CHF 24  2026-11-19  digitec  CHF 24 is 0 % of  gpu/nvidia/rtx-5090  import
-                                                         the USD 5,409 of
+    4  far too cheap        CHF 24  2026-11-19  digitec  CHF 24 is 0.4 %   gpu/nvidia/rtx-5090  import
+                                                         of the USD 5,409
                                                          2026-09
 
     `localrig price review --accept # --item ID` takes one as a price of the item; further offers of

@@ -24,6 +24,7 @@ pub mod part;
 pub mod price;
 pub mod quality;
 pub mod region;
+pub mod rent;
 pub mod resolve;
 pub mod schema;
 pub mod shop;

@@ -9,7 +9,9 @@ pub mod requirement;
 pub mod build;
 pub mod candidate;
 pub mod check;
+pub mod configuration;
 pub mod noise;
+pub mod ownership;
 
 // What could run on it.
 pub mod fit;

@@ -10,6 +10,7 @@ pub mod number;
 pub mod terminal;
 
 // What the answers say.
+pub mod build;
 pub mod catalog;
 pub mod estimate;
 pub mod fit;

@@ -13,6 +13,7 @@ use localrig_world::store::{Store, StoreError};
 use crate::failure::{Failure, INPUT};
 use crate::output::Format;
 
+pub(crate) mod build;
 pub(crate) mod catalog;
 pub(crate) mod estimate;
 pub(crate) mod fit;
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Fit(fit::Args),
     /// The cheapest machines that run a model
     Need(need::Args),
+    /// One machine in full: parts, prices, checks, growth, running costs
+    Build(build::Args),
     /// Prices: fetch, show, history, drift, import, set, review
     Price(price::Args),
     /// List, show and check the facts behind the answers

@@ -62,6 +62,7 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
     reference::dangling(catalog, &mut findings);
     range::implausible(catalog, &mut findings);
     price::rows(catalog, &mut findings);
+    price::rents(catalog, &mut findings);
     price::scores(catalog, &mut findings);
     let mut findings = findings.0;
     findings.sort();
@@ -70,8 +71,11 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
 }
 
 /// CSV and TOML files outside the folders of entries.
-const SINGLE_FILES: [&str; 7] = [
+const SINGLE_FILES: [&str; 10] = [
     "calibration.toml",
+    "price/api.csv",
+    "price/cloud.csv",
+    "price/ownership.toml",
     "price/rate.csv",
     "price/source.toml",
     "price/unusable.csv",

@@ -56,7 +56,7 @@ fn reason(catalog: &Catalog, one: &Seen, all: &[Seen], today: Date) -> Option<St
             let times = if ratio > 1.0 {
                 format!("{ratio:.1} times")
             } else {
-                format!("{:.0} % of", ratio * 100.0)
+                format!("{:.1} % of", ratio * 100.0)
             };
             return Some(format!(
                 "{} is {times} the {} of {}",
