@@ -1,4 +1,5 @@
 //! `localrig price` as a user runs it, with a data folder and a configuration of its own.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the tests run the program on files")]
 
 use std::path::Path;
@@ -168,7 +169,7 @@ fn an_import_sorts_into_accepted_held_and_unknown() {
                                                          says what it is
     4  far too cheap        CHF 24  2026-11-19  digitec  CHF 24 is 0.4 %   gpu/nvidia/rtx-5090  import
                                                          of the USD 5,409
-                                                         2026-09
+                                                         of 2026-09
 
     `localrig price review --accept # --item ID` takes one as a price of the item; further offers of
     that very product then count too. `--refuse #` keeps it out for good.

@@ -35,6 +35,18 @@ pub struct ApiPriceRow {
     pub note: Option<String>,
 }
 
+/// Which machine a total of somebody's build guide is about: a row of `catalog/price/total.csv`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TotalRow {
+    /// The item of the price rows: `build/2x-5090`.
+    pub build: Id,
+    /// The machine, written as in keys of configurations: `2x gpu/nvidia/rtx-5090`.
+    pub machine: String,
+    /// Its platform, where the guide is about one.
+    pub platform: Option<String>,
+}
+
 /// Rent of an accelerator: a row of `catalog/price/cloud.csv`. Amounts are US dollars without tax.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,6 +3,7 @@
 use localrig_facts::machine::Machine;
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::part::{Cpu, Motherboard};
+use localrig_facts::rent::TotalRow;
 use localrig_facts::system::Form;
 use localrig_facts::unit::{Bytes, Watts};
 use localrig_facts::{Catalog, CatalogError, Id, Money};
@@ -41,6 +42,8 @@ pub struct Configuration {
     pub priced: Money,
     /// Parts without a price and parts whose price is old or from elsewhere, each with the reason.
     pub not_current: Vec<String>,
+    /// What build guides add up to for the same machine.
+    pub documented: Vec<Documented>,
     /// Rules that were applied.
     pub checks: Vec<Check>,
     /// The rule that rules it out, if one does.
@@ -65,6 +68,23 @@ pub struct Configuration {
     pub ownership: Ownership,
     /// Other base systems for the same accelerators.
     pub alternatives: Vec<Twin>,
+}
+
+/// What a build guide adds up to for the same machine.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Documented {
+    /// The guide's name for it.
+    pub product: String,
+    /// Its total.
+    pub total: Money,
+    /// The day it speaks of.
+    pub date: String,
+    /// Who says so.
+    pub source: String,
+    /// How far this configuration is from it, in percent of the total; absent without a total here.
+    pub difference_percent: Option<f64>,
+    /// What makes the difference, as far as that can be told.
+    pub reasons: Vec<String>,
 }
 
 /// What a machine draws.
@@ -177,6 +197,7 @@ pub fn configuration(
         cost_range: cost_range(candidate, candidate.priced),
         priced: candidate.priced,
         not_current: not_current(&candidate.lines),
+        documented: documented(market, candidate)?,
         checks: candidate.checks.clone(),
         refused_by: refused_by(candidate),
         power: power(candidate),
@@ -191,6 +212,67 @@ pub fn configuration(
         alternatives: alternatives.collect(),
         parts,
     })
+}
+
+/// Totals of build guides for the same machine, with what makes the difference.
+fn documented(
+    market: &Market<'_>,
+    candidate: &Candidate<'_>,
+) -> Result<Vec<Documented>, CatalogError> {
+    const PATH: &str = "price/total.csv";
+    if market.catalog.file(PATH).is_none() {
+        return Ok(Vec::new());
+    }
+    let totals: Vec<TotalRow> = market.catalog.rows(PATH)?;
+    let is_this = |row: &TotalRow| {
+        candidate.key == row.machine
+            || candidate.key.strip_prefix(&row.machine).is_some_and(|rest| {
+                rest.starts_with(&format!(" ({}", row.platform.as_deref().unwrap_or_default()))
+            })
+    };
+    let sources = market.catalog.price_sources()?;
+    let mut found = Vec::new();
+    for one in market.catalog.prices()? {
+        let row = &one.row;
+        let about = totals.iter().any(|total| total.build == row.item && is_this(total));
+        if !about || one.region != market.region_id || !row.known_by(market.date) {
+            continue;
+        }
+        let total = row.money();
+        let difference = candidate.cost.filter(|cost| cost.currency == total.currency);
+        found.push(Documented {
+            product: row.product.clone(),
+            total,
+            date: row.date.to_string(),
+            source: sources
+                .get(&row.source)
+                .map_or_else(|| row.source.clone(), localrig_facts::Source::describe),
+            difference_percent: difference
+                .map(|cost| (cost.amount() / total.amount() - 1.0) * 100.0),
+            reasons: reasons(row.note.as_deref(), candidate),
+        });
+    }
+    Ok(found)
+}
+
+/// What is known to make a total differ: what the guide's note says, the rules its parts were not
+/// held to, and how far sources are apart on the dearest part.
+fn reasons(note: Option<&str>, candidate: &Candidate<'_>) -> Vec<String> {
+    let mut said: Vec<String> = note.map(|note| format!("the guide: {note}")).into_iter().collect();
+    let supply = candidate.checks.iter().find(|check| check.rule == "power supply");
+    let psu = candidate.lines.iter().find(|line| line.role == "power supply");
+    if let (Some(check), Some(psu)) = (supply, psu) {
+        said.push(format!("the supply is chosen by rule: {} for {}", psu.name, check.reason));
+    }
+    let dearest = candidate.lines.iter().max_by_key(|line| line.amount().map(|one| one.minor));
+    if let Some(Ok(price)) = dearest.map(|line| &line.price) {
+        let apart = price.spread.map_or_else(String::new, |[low, high]| {
+            format!("; sources say {low} to {high} at about that time")
+        });
+        let name = dearest.map_or("", |line| line.name.as_str());
+        said.push(format!("{name} is {} of {}{apart}", price.amount, price.date));
+    }
+    said
 }
 
 fn refused_by(candidate: &Candidate<'_>) -> Option<String> {
@@ -265,7 +347,7 @@ fn upgrade(
             Some(old) => add.push(bought(line.count - old.count)),
             None => match now.lines.iter().find(|old| old.role == line.role) {
                 Some(old) => {
-                    replace.push(Replacement { old: old.name.clone(), new: bought(line.count) })
+                    replace.push(Replacement { old: old.name.clone(), new: bought(line.count) });
                 }
                 None => add.push(bought(line.count)),
             },

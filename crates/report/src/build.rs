@@ -19,6 +19,7 @@ pub fn page(answer: &Configuration) -> Page {
     page.table(part_table(&answer.parts));
     page.list(answer.parts.iter().filter_map(price_remark).collect());
     total(&mut page, answer);
+    documented(&mut page, answer);
     checks(&mut page, answer);
     power(&mut page, answer);
     growth(&mut page, answer);
@@ -92,6 +93,24 @@ fn total(page: &mut Page, answer: &Configuration) {
     } else {
         page.paragraph(format!("{sum}. Without a current price in the region:"));
         page.list(answer.not_current.iter().map(Into::into).collect());
+    }
+}
+
+/// What build guides say of the same machine.
+fn documented(page: &mut Page, answer: &Configuration) {
+    for one in &answer.documented {
+        let difference = one.difference_percent.map_or_else(
+            || "no total here to compare with".to_owned(),
+            |percent| format!("this one is {percent:+.0} %"),
+        );
+        page.paragraph(format!(
+            "{} ({}, {}): {}; {difference}, because",
+            one.product,
+            one.source,
+            one.date,
+            money(one.total)
+        ));
+        page.list(one.reasons.iter().map(|said| Text::from(said.clone())).collect());
     }
 }
 

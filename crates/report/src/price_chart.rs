@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn grid_lines_stand_at_round_amounts() {
-        assert_eq!([8.0, 430.0, 7691.0].map(step), [2.0, 100.0, 2000.0]);
+        let said = [8.0, 430.0, 7691.0].map(|top| step(top).to_string());
+        assert_eq!(said, ["2", "100", "2000"]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! `toppreise-cli` by recorded answers: a program of that name on PATH that plays them.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "the tests of the crate that does input and output")]
 

@@ -1,4 +1,5 @@
 //! The reader of toppreise.ch against pages served on this machine, well-formed and not.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "the tests of the crate that does input and output")]
 #![expect(clippy::disallowed_types, reason = "pages are served on this machine")]
 
@@ -61,7 +62,7 @@ fn answer(mut stream: TcpStream, pages: &Pages, log: &Mutex<Vec<String>>) {
         }
         let lower = line.to_lowercase();
         if let Some(value) = lower.strip_prefix("user-agent:") {
-            agent = value.trim().to_owned();
+            value.trim().clone_into(&mut agent);
         }
         if let Some(value) = lower.strip_prefix("content-length:") {
             length = value.trim().parse().unwrap_or(0);

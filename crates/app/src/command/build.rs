@@ -51,7 +51,8 @@ fn per_kwh(text: &str) -> Result<f64, String> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Lock<T> {
     /// Form of the file.
-    localrig_lock: u32,
+    #[serde(rename = "localrig_lock")]
+    form: u32,
     /// The machine, as `localrig build` takes it.
     machine: String,
     /// Which of its base systems.
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let (text, key) = named(&args.machine)?;
     let machine = parse_machine(&catalog, &text)?;
-    let tariff = tariff(args.per_kwh, &market.date);
+    let tariff = tariff(args.per_kwh, market.date);
     let own = Own {
         per_kwh: tariff.as_ref().map(|(price, basis)| (*price, basis.as_str())),
         hours: args.hours,
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let answer = configuration(&market, &machine, Ask { roles: &roles, ..ask })?;
     if let Some(path) = &args.lock {
         let (machine, key) = (text, answer.key.clone());
-        let lock = Lock { localrig_lock: LOCK_FORM, machine, key, configuration: &answer };
+        let lock = Lock { form: LOCK_FORM, machine, key, configuration: &answer };
         let mut text = serde_json::to_string_pretty(&lock).map_err(Failure::bug)?;
         text.push('\n');
         localrig_world::write_text(path, &text)?;
@@ -106,8 +107,8 @@ fn named(text: &str) -> Result<(String, Option<String>), Failure> {
         };
         let lock: Lock<serde::de::IgnoredAny> =
             serde_json::from_str(&json).map_err(|error| wrong(error.to_string()))?;
-        if lock.localrig_lock != LOCK_FORM {
-            let form = lock.localrig_lock;
+        if lock.form != LOCK_FORM {
+            let form = lock.form;
             return Err(wrong(format!("form {form}; this program reads form {LOCK_FORM}")));
         }
         return Ok((lock.machine, Some(lock.key)));
@@ -122,7 +123,7 @@ fn named(text: &str) -> Result<(String, Option<String>), Failure> {
 }
 
 /// The price of electricity: as given, else the tariff of the configured municipality.
-fn tariff(given: Option<f64>, day: &Date) -> Option<(f64, String)> {
+fn tariff(given: Option<f64>, day: Date) -> Option<(f64, String)> {
     if let Some(price) = given {
         return Some((price, "as you said".to_owned()));
     }

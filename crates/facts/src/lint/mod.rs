@@ -71,13 +71,14 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
 }
 
 /// CSV and TOML files outside the folders of entries.
-const SINGLE_FILES: [&str; 10] = [
+const SINGLE_FILES: [&str; 11] = [
     "calibration.toml",
     "price/api.csv",
     "price/cloud.csv",
     "price/ownership.toml",
     "price/rate.csv",
     "price/source.toml",
+    "price/total.csv",
     "price/unusable.csv",
     "quality/format_loss.csv",
     "quality/score.csv",
