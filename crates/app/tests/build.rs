@@ -159,5 +159,14 @@ fn what_cannot_be_built_is_said() {
             format!("{code}: {said}")
         })
         .collect();
-    insta::assert_snapshot!(said.join(""), @"");
+    insta::assert_snapshot!(said.join(""), @r#"
+    3: error: NVIDIA H100 SXM5 80 GB is not sold as a card for a PC or as a system: nothing can be built around it
+    hint: name cards ("2x RTX 5090") or a system ("Mac Studio M3 Ultra 256 GB")
+    3: error: no machine called `no such card`
+    hint: `localrig catalog list` shows what there is; is it a machine?
+    3: error: other.json: form 7; this program reads form 1
+    hint: `localrig build MACHINE --lock FILE` writes such a file
+    3: error: broken.json: EOF while parsing an object at line 1 column 1
+    hint: `localrig build MACHINE --lock FILE` writes such a file
+    "#);
 }

@@ -311,10 +311,15 @@ fn rent(
     Ok(Some(Rent {
         per_hour: [low, high].map(|row| Money::of(hour(row), home)),
         break_even_hours: [even(high), even(low)],
-        providers: rows
-            .iter()
-            .map(|row| format!("{} ({}, {})", row.provider, row.tier, row.date))
-            .collect(),
+        providers: rows.iter().map(lessor).collect(),
         links,
     }))
+}
+
+/// Who rents it out, with the kind of offer and the day.
+fn lessor(row: &CloudRow) -> String {
+    match row.tier.as_str() {
+        "" => format!("{} ({})", row.provider, row.date),
+        tier => format!("{} ({tier}, {})", row.provider, row.date),
+    }
 }
