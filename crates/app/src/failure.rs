@@ -16,10 +16,16 @@ use localrig_facts::CatalogError;
 use localrig_facts::document::DocumentError;
 use localrig_facts::machine::MachineError;
 use localrig_facts::resolve::ResolveError;
+use localrig_plan::configuration::ConfigurationError;
+use localrig_plan::drift::DriftError;
 use localrig_plan::option::OptionError;
 use localrig_plan::requirement::RequirementError;
 use localrig_world::WorldError;
+use localrig_world::config::ConfigError;
 use localrig_world::model_file::ModelFileError;
+use localrig_world::price::error::SourceError;
+use localrig_world::price::fetch::FetchError;
+use localrig_world::store::StoreError;
 
 /// A bug in localrig.
 pub(crate) const BUG: u8 = 1;
@@ -89,6 +95,61 @@ impl From<WorldError> for Failure {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         let failure = Self::new(INPUT, error.to_string());
         failure.details(cause.into_iter().collect())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Self::new(INPUT, error.to_string()).details(cause.into_iter().collect())
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Store(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Catalog(error) => error.into(),
+            FetchError::Store(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Read(error) => error.into(),
+            ConfigError::Document(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ConfigurationError> for Failure {
+    fn from(error: ConfigurationError) -> Self {
+        match error {
+            ConfigurationError::Catalog(error) => error.into(),
+            other => Self::new(INPUT, other.to_string())
+                .hint("name cards (\"2x RTX 5090\") or a system (\"Mac Studio M3 Ultra 256 GB\")"),
+        }
+    }
+}
+
+impl From<DriftError> for Failure {
+    fn from(error: DriftError) -> Self {
+        match error {
+            DriftError::Catalog(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
     }
 }
 

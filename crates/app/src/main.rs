@@ -43,6 +43,8 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Compare(args) => command::compare::run(&args, &overlays, output),
         Command::Report(args) => command::report::run(&args, &overlays, output),
         Command::Skill(args) => command::skill::run(&args, output),
+        Command::Build(args) => command::build::run(&args, &overlays, output),
+        Command::Price(args) => command::price::run(&args, &overlays, output),
         Command::Catalog(args) => command::catalog::run(&args, &overlays, output),
         Command::Model(args) => command::model::run(&args, &overlays, output),
         Command::Accuracy(args) => command::accuracy::run(&args, &overlays, output),

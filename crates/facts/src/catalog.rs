@@ -152,10 +152,22 @@ pub struct SourceList {
     pub sources: Sources,
 }
 
+/// What was observed after the catalog was written: fetched, imported or typed in by the user.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observed {
+    /// Prices.
+    pub prices: Vec<Observation>,
+    /// Exchange rates.
+    pub rates: Vec<Rate>,
+    /// Where they come from, by the key that rows use.
+    pub sources: Sources,
+}
+
 /// All facts. Later files replace earlier ones with the same path, so overlays come last.
 #[derive(Debug, Default)]
 pub struct Catalog {
     files: BTreeMap<String, File>,
+    observed: Observed,
     tables: Tables,
     prices: OnceLock<Result<Vec<Observation>, CatalogError>>,
     price_sources: OnceLock<Result<SourceList, CatalogError>>,
@@ -174,6 +186,13 @@ impl Catalog {
     /// A catalog from its texts: path below `catalog/` (`gpu/nvidia/rtx-5090.toml`) and content.
     pub fn from_files(files: impl IntoIterator<Item = (String, File)>) -> Self {
         Self { files: files.into_iter().collect(), ..Self::default() }
+    }
+
+    /// The catalog with newer observations beside its own; neither hides the other.
+    #[must_use]
+    pub fn with_observed(self, observed: Observed) -> Self {
+        // Nothing that was read before may lack the new rows.
+        Self { files: self.files, observed, ..Self::default() }
     }
 
     /// Every text with its path below `catalog/`.
@@ -265,6 +284,7 @@ impl Catalog {
                         rows.into_iter().map(|row| Observation { region: region.to_owned(), row }),
                     );
                 }
+                observations.extend(self.observed.prices.iter().cloned());
                 Ok(observations)
             })
             .as_deref()
@@ -279,7 +299,11 @@ impl Catalog {
         self.price_sources
             .get_or_init(|| {
                 let file = self.required("price/source.toml")?;
-                Ok(from_toml(&file.path, &file.text)?)
+                let mut list: SourceList = from_toml(&file.path, &file.text)?;
+                for (key, source) in &self.observed.sources {
+                    list.sources.entry(key.clone()).or_insert_with(|| source.clone());
+                }
+                Ok(list)
             })
             .as_ref()
             .map(|list| &list.sources)
@@ -291,7 +315,14 @@ impl Catalog {
     /// # Errors
     /// When the file does not parse or is not there.
     pub fn rates(&self) -> Result<&[Rate], CatalogError> {
-        self.rates.get_or_init(|| self.rows("price/rate.csv")).as_deref().map_err(Clone::clone)
+        self.rates
+            .get_or_init(|| {
+                let mut rates: Vec<Rate> = self.rows("price/rate.csv")?;
+                rates.extend(self.observed.rates.iter().cloned());
+                Ok(rates)
+            })
+            .as_deref()
+            .map_err(Clone::clone)
     }
 
     /// Benchmark scores.
@@ -440,6 +471,37 @@ mod tests {
         let catalog = catalog(&[("shop/digitec.toml", SHOP)]);
         assert_eq!(catalog.get_in::<Shop>("digitec").unwrap().1.name, "Digitec");
         assert_eq!(catalog.find::<Shop>("DIGITEC").unwrap().0.as_str(), "shop/digitec");
+    }
+
+    #[test]
+    fn what_was_observed_later_stands_beside_the_catalogs_own_rows() {
+        const PRICES: &str = "item,variant,product,amount,amount_high,currency,condition,kind,vat,shop,date,read,link,source,note\n\
+            gpu/x/y,,Y,100,,CHF,new,offer,included,digitec,2026-02-17,2026-11-20,,own,\n";
+        let files = [
+            ("price/ch/2026-02.csv", PRICES),
+            ("price/rate.csv", "date,base,quote,rate,source\n2026-07-09,EUR,CHF,0.9227,own\n"),
+            (
+                "price/source.toml",
+                "[sources.own]\nkind = \"vendor\"\nurl = \"https://a.example\"\naccessed = \"2026-11-20\"\n",
+            ),
+        ];
+        let plain = catalog(&files);
+        let mut later = plain.prices().unwrap()[0].clone();
+        later.row.amount = 90.0;
+        let mut rate = plain.rates().unwrap()[0].clone();
+        rate.rate = 0.93;
+        let own = plain.price_sources().unwrap()["own"].clone();
+        let observed = Observed {
+            prices: vec![later],
+            rates: vec![rate],
+            sources: [("fetched".to_owned(), own)].into(),
+        };
+        let both = plain.with_observed(observed);
+        let amounts: Vec<f64> = both.prices().unwrap().iter().map(|one| one.row.amount).collect();
+        assert_eq!(amounts, [100.0, 90.0]);
+        assert_eq!(both.rates().unwrap().len(), 2);
+        let keys: Vec<&String> = both.price_sources().unwrap().keys().collect();
+        assert_eq!(keys, ["fetched", "own"]);
     }
 
     #[test]

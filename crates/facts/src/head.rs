@@ -8,6 +8,10 @@ use crate::price::Observation;
 use crate::resolve::{Candidate, resolve};
 use crate::source::{Note, Sources};
 
+/// Folders of what has a price.
+pub const PRICED: [&str; 10] =
+    ["gpu", "system", "cpu", "board", "memory", "psu", "case", "cooler", "storage", "prebuilt"];
+
 /// What every entry has.
 #[derive(Clone, Debug, Serialize)]
 pub struct Head<'a> {
@@ -59,6 +63,25 @@ impl Catalog {
             })
             .collect();
         Ok(resolve("entry", query, &candidates)?.clone())
+    }
+
+    /// The one thing that has a price and that a forgiving name means: a card, system or part.
+    ///
+    /// # Errors
+    /// When no such entry or several have that name, or a file does not parse.
+    pub fn find_priced(&self, query: &str) -> Result<Head<'_>, CatalogError> {
+        let heads = self.heads()?;
+        let candidates: Vec<_> = heads
+            .iter()
+            .filter(|head| PRICED.contains(&head.kind))
+            .map(|head| Candidate {
+                value: head,
+                id: head.id.as_str(),
+                name: head.name,
+                aliases: head.aliases,
+            })
+            .collect();
+        Ok(resolve("item", query, &candidates)?.clone())
     }
 
     /// Prices seen of an entry, newest first.

@@ -3,6 +3,7 @@
 //! This crate knows the shape of the catalog and how to find things in it. It does not know where
 //! files lie, and it contains no formula about speed, memory or money.
 
+pub mod amount;
 mod basis;
 pub mod calibration;
 pub mod catalog;
@@ -26,6 +27,7 @@ pub mod part;
 pub mod price;
 pub mod quality;
 pub mod region;
+pub mod rent;
 pub mod resolve;
 pub mod schema;
 pub mod shop;

@@ -16,6 +16,9 @@ pub struct Cpu {
     /// Other spellings; unique in the catalog.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
     /// Socket: `AM5`, `sTR5`, `LGA1851`, `SP5`.
     pub socket: String,
     /// Platform, which decides memory type and lanes within one socket: `AM5`, `TRX50`, `WRX90`.
@@ -59,6 +62,9 @@ pub struct Motherboard {
     /// Other spellings; unique in the catalog.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
     /// Socket.
     pub socket: String,
     /// Chipset.
@@ -149,6 +155,9 @@ pub struct Psu {
     /// Other spellings; unique in the catalog.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
     /// Rated output.
     pub output_w: Watts,
     /// Efficiency certificate.
@@ -183,6 +192,9 @@ pub struct Case {
     /// Other spellings; unique in the catalog.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
     /// Expansion slots.
     pub expansion_slots: u32,
     /// Longest card.
@@ -219,6 +231,9 @@ pub struct Cooler {
     /// Other spellings; unique in the catalog.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
     /// Sockets it mounts on.
     pub sockets: Vec<String>,
     /// Whether it is a liquid cooler.
@@ -249,6 +264,9 @@ pub struct Storage {
     /// Other spellings; unique in the catalog.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
     /// Capacity, decimal as drives are sold.
     pub capacity_gb: f64,
     /// Form factor: `M.2-2280`.

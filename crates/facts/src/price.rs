@@ -74,6 +74,20 @@ pub struct Observation {
     pub row: PriceRow,
 }
 
+/// The number of a toppreise.ch product page or collection in a link: `p833823`, `s82250`.
+pub fn page_number(link: &str) -> Option<String> {
+    if !link.contains("toppreise.ch/") {
+        return None;
+    }
+    let path = link.split(['?', '#']).next()?.trim_end_matches('/');
+    let last = path.rsplit('-').next()?;
+    let (kind, digits) = last.split_at_checked(1)?;
+    let numbered = matches!(kind, "p" | "s")
+        && !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    numbered.then(|| last.to_owned())
+}
+
 /// New or used.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -187,5 +201,22 @@ mod tests {
         let on = |day: &str| this_year.known_by(day.parse().unwrap());
         assert_eq!([on("2026-11-19"), on("2026-11-20")], [false, true]);
         assert_eq!(this_year.age_days("2026-11-20".parse().unwrap()), 323);
+    }
+
+    #[test]
+    fn a_product_page_is_known_by_its_number() {
+        let number = |link: &str| page_number(link);
+        assert_eq!(
+            number(
+                "https://www.toppreise.ch/price-comparison/Graphics-cards/X-900-5G144-2200-000-p833823?x=1#y"
+            ),
+            Some("p833823".to_owned())
+        );
+        assert_eq!(
+            number("https://www.toppreise.ch/productcollection/GeForce_RTX_5090-pc-s82250"),
+            Some("s82250".to_owned())
+        );
+        assert_eq!(number("https://www.digitec.ch/en/s1/product/x-p123"), None);
+        assert_eq!(number("https://www.toppreise.ch/"), None);
     }
 }

@@ -328,7 +328,7 @@ fn machine(
 }
 
 /// The spread of every part added up: what sources disagree on, and the range of freight.
-fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
+pub(crate) fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
     let (mut low, mut high) = (Money::zero(cost.currency), Money::zero(cost.currency));
     for line in &candidate.lines {
         let Ok(price) = &line.price else { continue };
@@ -341,7 +341,11 @@ fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
     [low, high]
 }
 
-fn served_role(role: &Role, assignment: &Assignment<'_>, served: &Served<'_>) -> ServedRole {
+pub(crate) fn served_role(
+    role: &Role,
+    assignment: &Assignment<'_>,
+    served: &Served<'_>,
+) -> ServedRole {
     let option = served.option;
     ServedRole {
         role: role.name.clone(),
@@ -379,7 +383,7 @@ fn memory_group(requirement: &Requirement, group: &Group) -> MemoryGroup {
     }
 }
 
-fn part(catalog: &Catalog, requirement: &Requirement, line: &Line) -> Part {
+pub(crate) fn part(catalog: &Catalog, requirement: &Requirement, line: &Line) -> Part {
     Part {
         role: line.role,
         id: line.id.clone(),

@@ -224,10 +224,13 @@ impl<'a> Shelf<'a> {
         let outcome = |psu: &Psu| {
             check::supply(cards, cpu, psu).outcome.max(check::plugs(cards, psu).outcome)
         };
-        self.psus
-            .iter()
-            .filter(|psu| outcome(psu.part) != Outcome::Fail)
-            .min_by_key(|psu| (psu.cost(1), psu.id))
+        self.psus.iter().filter(|psu| outcome(psu.part) != Outcome::Fail).min_by_key(|psu| {
+            // A supply without headroom is no bargain: one that passes goes first, unless only
+            // the tight one has a price.
+            let tight = check::supply(cards, cpu, psu.part).outcome == Outcome::Warn;
+            let (unpriced, amount) = psu.cost(1);
+            (unpriced, tight, amount, psu.id)
+        })
     }
 
     /// The cheapest case out of `cases`, by index, with a cooler.

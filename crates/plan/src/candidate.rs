@@ -102,6 +102,43 @@ pub fn candidates<'a>(
     Ok(found)
 }
 
+/// What a machine named by its accelerators or its system can be bought as; of several base systems
+/// the one in which a model can be split over the cards comes first.
+///
+/// # Errors
+/// When a catalog file is broken.
+pub fn candidates_of<'a>(
+    market: &Market<'a>,
+    requirement: &Requirement,
+    machine: &Machine<'a>,
+) -> Result<Vec<Candidate<'a>>, CatalogError> {
+    let socket = market.region.sockets.iter().find(|one| one.kind == requirement.power.socket);
+    let site = Site { market, requirement, socket };
+    if let Some((id, system, variant)) = machine.system {
+        let status = variant.status.as_ref().unwrap_or(&system.status);
+        let gone = variant.withdrawn.is_some_and(|day| day.latest() <= market.date);
+        let price = site.price(id, Some(&variant.key), status, gone);
+        return Ok(vec![site.system(id, system, variant, &price, machine.units)?]);
+    }
+    if machine.devices.iter().any(|device| device.gpu.kind != GpuKind::Card) {
+        return Ok(Vec::new());
+    }
+    let prices: Vec<Result<Price, NoPrice>> = machine
+        .devices
+        .iter()
+        .map(|device| site.price(device.id, None, &device.gpu.status, false))
+        .collect();
+    let cards: Vec<Card<'_, 'a>> = machine
+        .devices
+        .iter()
+        .zip(&prices)
+        .map(|(device, price)| Card { id: device.id, gpu: device.gpu, count: device.count, price })
+        .collect();
+    let mut found = Vec::new();
+    site.build(&Shelf::new(market)?, &cards, &mut found);
+    Ok(found)
+}
+
 /// Where the machine is bought and stands.
 struct Site<'m, 'a> {
     market: &'m Market<'a>,

@@ -1,6 +1,7 @@
 //! From a requirement to machines that meet it: prices, compatibility, search, ranking.
 
 // What is wanted and what it costs.
+pub mod drift;
 pub mod price;
 pub mod requirement;
 
@@ -8,7 +9,9 @@ pub mod requirement;
 pub mod build;
 pub mod candidate;
 pub mod check;
+pub mod configuration;
 pub mod noise;
+pub mod ownership;
 
 // What could run on it.
 pub mod fit;

@@ -156,6 +156,21 @@ impl<'a> Planner<'a> {
         &self.candidates
     }
 
+    /// What would run on a machine, by its key; empty when it was not considered or nothing fits.
+    pub fn roles_on(&'a self, key: &str) -> Vec<crate::answer::ServedRole> {
+        let plan = self.plan();
+        let ranked = plan.ranked.iter().find(|one| one.candidate.key == key);
+        ranked.map_or_else(Vec::new, |one| {
+            let served = one.assignment.served.iter();
+            served
+                .map(|role| {
+                    let asked = &self.requirement.roles[role.role];
+                    crate::answer::served_role(asked, &one.assignment, role)
+                })
+                .collect()
+        })
+    }
+
     /// Judges every machine.
     pub fn plan(&'a self) -> Plan<'a> {
         let limits: Vec<Option<Reason>> =

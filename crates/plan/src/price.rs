@@ -366,6 +366,11 @@ impl Market<'_> {
         (freight.map_or([0.0; 2], |one| one.cost), import.clearance)
     }
 
+    /// What one unit of a currency is here, and of which day that is; `None` without a rate.
+    pub fn factor(&self, from: Currency) -> Option<(f64, String)> {
+        self.rate(from).ok().map(|one| (one.rate, one.note))
+    }
+
     /// Units of the region's currency for one unit of `from`, over one common currency at most.
     fn rate(&self, from: Currency) -> Result<Conversion, Currency> {
         let home = self.region.currency;

@@ -326,6 +326,20 @@ impl Requirement {
         }
     }
 
+    /// The same wishes without hard limits: what would run on a machine that is already chosen?
+    #[must_use]
+    pub fn without_limits(&self) -> Self {
+        const NO_LIMIT: f64 = 1e9;
+        Self {
+            memory: MemoryWish { hard: false, ..self.memory.clone() },
+            budget: Budget { range: [1.0, NO_LIMIT], hard: false, ..self.budget.clone() },
+            noise: NoiseLimit { hard: false, ..self.noise.clone() },
+            form: FormWish { hard: false, ..self.form.clone() },
+            platform: PlatformWish { hard: false, ..self.platform.clone() },
+            ..self.clone()
+        }
+    }
+
     /// The main role.
     pub fn main(&self) -> &Role {
         // `check` holds a requirement to at least one role.

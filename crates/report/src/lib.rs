@@ -14,6 +14,7 @@ pub mod terminal;
 // What the answers say.
 pub mod accuracy;
 pub mod audit;
+pub mod build;
 pub mod catalog;
 pub mod compare;
 pub mod estimate;
@@ -21,6 +22,8 @@ pub mod fit;
 pub mod model;
 pub mod need;
 pub mod plan;
+pub mod price;
+pub mod price_chart;
 pub mod research;
 pub mod survey;
 

@@ -364,9 +364,18 @@ fn memory_tree(group: &MemoryGroup) -> Tree {
     Tree { label: format!("{}: {} GiB usable", group.devices, gib(group.usable_bytes)), branches }
 }
 
+/// Parts with their prices.
+pub(crate) fn part_table(parts: &[Part]) -> Table {
+    table_of(parts, false)
+}
+
 pub(crate) fn parts(machine: &RankedMachine, extent: Extent) -> Table {
+    table_of(&machine.parts, extent.explain)
+}
+
+fn table_of(parts: &[Part], explain: bool) -> Table {
     let mut table = Table::new(&["part", ">price", "seen", "shop", "basis", "where"]);
-    for part in &machine.parts {
+    for part in parts {
         let name = if part.count == 1 {
             format!("{}: {}", part.role, part.name)
         } else {
@@ -393,7 +402,7 @@ pub(crate) fn parts(machine: &RankedMachine, extent: Extent) -> Table {
             localrig_facts::price::Condition::New => price.basis.word().to_owned(),
             other => format!("{}, {}", price.basis.word(), other.word()),
         };
-        let basis = match (&price.derivation, extent.explain) {
+        let basis = match (&price.derivation, explain) {
             (Some(derivation), true) => format!("{basis}: {derivation}"),
             _ => basis,
         };

@@ -1,4 +1,5 @@
-//! All input and output: the embedded catalog, overlays on disk, today's date.
+//! All input and output: the embedded catalog, overlays on disk, prices and their store, today's
+//! date.
 //!
 //! This is the only library crate that may touch files, the environment and the clock.
 #![expect(
@@ -7,16 +8,21 @@
     reason = "the one crate whose purpose is input and output"
 )]
 
+pub mod config;
 mod embedded;
 mod folder;
 pub mod measurement;
 pub mod model_file;
 mod overlay;
+pub mod price;
+pub mod store;
 
 use std::path::PathBuf;
 
 use localrig_facts::Catalog;
 use localrig_facts::catalog::File;
+
+pub use jiff::Timestamp;
 
 pub use embedded::{requirement, requirements, skill};
 pub use folder::{text_in, write_in};
@@ -146,12 +152,19 @@ pub fn user_overlay() -> Option<PathBuf> {
     user_catalog().ok().filter(|folder| folder.is_dir())
 }
 
-/// Writes a text file.
+/// Writes a file, whole or not at all: it appears under its name only when all of it is on disk.
 ///
 /// # Errors
 /// When it cannot be written.
 pub fn write_text(path: &std::path::Path, text: &str) -> Result<(), WorldError> {
-    std::fs::write(path, text).map_err(|source| WorldError::Write { path: path.to_owned(), source })
+    use std::io::Write as _;
+    let failed = |source| WorldError::Write { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| std::path::Path::new("."));
+    let mut file = temporary(folder).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
 }
 
 /// Columns of the terminal that standard output goes to, at most 140; 100 when it goes elsewhere.
@@ -164,6 +177,27 @@ pub fn terminal_width() -> u16 {
 /// Today in the local time zone.
 pub fn today() -> localrig_facts::Date {
     jiff::Zoned::now().date().into()
+}
+
+/// The folders that programs are looked for in.
+pub fn search_path() -> Option<std::ffi::OsString> {
+    std::env::var_os("PATH")
+}
+
+/// A file that everybody may read, as `std::fs::write` would make one.
+fn temporary(folder: &std::path::Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Now.
+pub fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// The text of a file.

@@ -3,16 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use localrig_facts::catalog::Observed;
 use localrig_facts::region::Region;
 use localrig_facts::{Catalog, Date, lint};
 use localrig_plan::price::Market;
 use localrig_plan::requirement::Requirement;
+use localrig_world::store::{Store, StoreError};
 
 use crate::failure::{Failure, INPUT};
 use crate::output::Format;
 
 pub(crate) mod accuracy;
 pub(crate) mod audit;
+pub(crate) mod build;
 pub(crate) mod catalog;
 pub(crate) mod compare;
 pub(crate) mod estimate;
@@ -20,6 +23,7 @@ pub(crate) mod fit;
 pub(crate) mod model;
 pub(crate) mod need;
 pub(crate) mod plan;
+pub(crate) mod price;
 pub(crate) mod report;
 pub(crate) mod skill;
 pub(crate) mod survey;
@@ -34,7 +38,8 @@ pub(crate) mod survey;
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done; 1 a bug in localrig; 2 wrong usage; 3 an unknown name or a \
                   broken file; 4 a fact is missing; 5 nothing fits, the nearest miss is shown; \
-                  6 what was checked does not hold; 130 interrupted."
+                  6 what was checked does not hold; 7 a server could not be reached; 130 \
+                  interrupted."
 )]
 pub(crate) struct Cli {
     /// Folder with catalog files that add to or replace those inside the program; may be repeated,
@@ -68,6 +73,10 @@ pub(crate) enum Command {
     Report(report::Args),
     /// Print or install the skill that lets coding agents answer with localrig
     Skill(skill::Args),
+    /// One machine in full: parts, prices, checks, growth, running costs
+    Build(build::Args),
+    /// Prices: fetch, show, history, drift, import, set, review
+    Price(price::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
     /// Read the headers of real model files
@@ -81,8 +90,47 @@ pub(crate) enum Command {
     },
 }
 
-/// The catalog with the user's overlay and the ones named, which must obey the catalog's rules.
+/// The catalog with the user's overlay, the ones named, and the prices in the store.
 fn facts(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
+    let catalog = files(overlays)?;
+    let Some(path) = localrig_world::config::store_path() else { return Ok(catalog) };
+    match Store::open_existing(&path).and_then(|store| observed(store.as_ref())) {
+        Ok(observed) => Ok(catalog.with_observed(observed)),
+        // The catalog's own prices still give an answer.
+        Err(error) => {
+            warn(&format!("stored prices are left out: {error}"));
+            Ok(catalog)
+        }
+    }
+}
+
+fn observed(store: Option<&Store>) -> Result<Observed, StoreError> {
+    store.map_or_else(|| Ok(Observed::default()), localrig_world::price::observed)
+}
+
+/// The catalog with what the store has now.
+fn with_store(catalog: Catalog, store: &Store) -> Result<Catalog, Failure> {
+    Ok(catalog.with_observed(observed(Some(store))?))
+}
+
+/// The store, to write to.
+fn store() -> Result<Store, Failure> {
+    let path = localrig_world::config::store_path().ok_or_else(|| {
+        Failure::new(INPUT, "there is no folder to keep prices in")
+            .hint("set LOCALRIG_DATA to a folder")
+    })?;
+    Ok(Store::open(&path)?)
+}
+
+/// Tells something on standard error that does not stop the answer.
+fn warn(text: &str) {
+    use std::io::Write as _;
+    // Nothing is left to tell when standard error is closed.
+    let _ = writeln!(anstream::stderr(), "warning: {text}");
+}
+
+/// The catalog with the user's overlay and the ones named, which must obey the catalog's rules.
+fn files(overlays: &[PathBuf]) -> Result<Catalog, Failure> {
     let folders = folders(overlays);
     let catalog = localrig_world::catalog(&folders)?;
     if !folders.is_empty() {

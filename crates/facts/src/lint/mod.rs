@@ -70,6 +70,7 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
     reference::dangling(catalog, &mut findings);
     range::implausible(catalog, &mut findings);
     price::rows(catalog, &mut findings);
+    price::rents(catalog, &mut findings);
     price::scores(catalog, &mut findings);
     claim::claims(catalog, &mut findings);
     let mut findings = findings.0;
@@ -79,14 +80,18 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
 }
 
 /// CSV and TOML files outside the folders of entries.
-const SINGLE_FILES: [&str; 11] = [
+const SINGLE_FILES: &[&str] = &[
     "calibration/class.toml",
     "calibration/fitted.toml",
     "calibration/interval.toml",
     "calibration/own.toml",
     "calibration/prior.toml",
+    "price/api.csv",
+    "price/cloud.csv",
+    "price/ownership.toml",
     "price/rate.csv",
     "price/source.toml",
+    "price/total.csv",
     "price/unusable.csv",
     "quality/format_loss.csv",
     "quality/score.csv",

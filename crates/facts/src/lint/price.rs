@@ -3,8 +3,10 @@
 use super::source::tracking;
 use super::{Findings, Region, Shop, System};
 use crate::catalog::{Catalog, Entry, File, for_each_entry};
-use crate::document::from_csv;
+use crate::document::{from_csv, from_toml};
+use crate::gpu::Gpu;
 use crate::price::PriceRow;
+use crate::rent::{ApiPriceRow, CloudRow, Usage};
 use crate::source::Sources;
 
 /// `price/<region>/<date>.csv`.
@@ -119,6 +121,63 @@ fn rates(catalog: &Catalog, sources: &Sources, findings: &mut Findings) {
             let message = format!("price/source.toml has no source `{}`", rate.source);
             findings.add("price/rate.csv", &place, message);
         }
+    }
+}
+
+/// Rows on tokens and cards for rent: amounts, links, items.
+pub(super) fn rents(catalog: &Catalog, findings: &mut Findings) {
+    const API: &str = "price/api.csv";
+    const CLOUD: &str = "price/cloud.csv";
+    const USAGE: &str = "price/ownership.toml";
+    let mut add = |path: &str, index: usize, message: String| {
+        findings.add(path, format!("line {}", index + 2), message);
+    };
+    let wrong_link = |url: &str| {
+        let tracked =
+            tracking(url).map(|mark| format!("link with tracking (`{mark}`): cut it off"));
+        if url.starts_with("http") { tracked } else { Some(format!("`{url}` is no link")) }
+    };
+    let mut broken = Vec::new();
+    match catalog.file(API).map(|_| catalog.rows::<ApiPriceRow>(API)) {
+        Some(Ok(rows)) => {
+            for (index, row) in rows.iter().enumerate() {
+                if !(row.input_usd_per_m > 0.0 && row.output_usd_per_m > 0.0) {
+                    add(API, index, "a price must be above zero".to_owned());
+                }
+                if let Some(message) = wrong_link(&row.url) {
+                    add(API, index, message);
+                }
+            }
+        }
+        Some(Err(error)) => broken.push((API, error)),
+        None => {}
+    }
+    match catalog.file(CLOUD).map(|_| catalog.rows::<CloudRow>(CLOUD)) {
+        Some(Ok(rows)) => {
+            for (index, row) in rows.iter().enumerate() {
+                if row.usd_per_gpu_hour.is_nan() || row.usd_per_gpu_hour <= 0.0 {
+                    add(CLOUD, index, "a price must be above zero".to_owned());
+                }
+                if let Some(item) = &row.item
+                    && catalog.get::<Gpu>(item.as_str()).is_err()
+                {
+                    add(CLOUD, index, format!("item `{item}` is not in the catalog"));
+                }
+                if let Some(message) = wrong_link(&row.url) {
+                    add(CLOUD, index, message);
+                }
+            }
+        }
+        Some(Err(error)) => broken.push((CLOUD, error)),
+        None => {}
+    }
+    if let Some(file) = catalog.file(USAGE)
+        && let Err(error) = from_toml::<Usage>(&file.path, &file.text)
+    {
+        broken.push((USAGE, error.into()));
+    }
+    for (path, error) in broken {
+        findings.add(path, "file", error.to_string());
     }
 }
 

@@ -1,0 +1,137 @@
+//! `localrig build`
+
+use std::path::{Path, PathBuf};
+
+use localrig_facts::Date;
+use localrig_facts::machine::parse_machine;
+use localrig_plan::configuration::{Ask, configuration};
+use localrig_plan::ownership::Own;
+use localrig_plan::plan::Planner;
+use localrig_report::build::{csv, page};
+use serde::{Deserialize, Serialize};
+
+use crate::command;
+use crate::failure::{Failure, INPUT, NOTHING_FITS};
+use crate::output::Output;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The machine: "2x RTX 5090", "Mac Studio M3 Ultra 256 GB", a key from `localrig plan`, or a
+    /// file written by `--lock`
+    machine: String,
+    /// Only prices seen up to this day
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    as_of: Option<Date>,
+    /// Requirement: where it stands, on which socket, what runs on it
+    #[arg(long, value_name = "FILE", env = "LOCALRIG_REQUIRE")]
+    require: Option<String>,
+    /// Hours a day under load, instead of a range
+    #[arg(long, value_name = "HOURS", value_parser = hours)]
+    hours: Option<f64>,
+    /// Your price of electricity per kWh, instead of the median
+    #[arg(long, value_name = "AMOUNT", value_parser = per_kwh)]
+    per_kwh: Option<f64>,
+    /// Write the configuration with its prices to this file; `localrig build FILE` prices it anew,
+    /// `localrig price drift FILE` compares
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours = text.parse::<f64>().ok().filter(|hours| *hours > 0.0 && *hours <= 24.0);
+    hours.ok_or_else(|| "must be hours of a day, for example `6`".to_owned())
+}
+
+fn per_kwh(text: &str) -> Result<f64, String> {
+    let price = text.parse::<f64>().ok().filter(|price| *price > 0.0 && *price < 10.0);
+    price.ok_or_else(|| "must be a price per kWh, for example `0.27`".to_owned())
+}
+
+/// A configuration on file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Lock<T> {
+    /// Form of the file.
+    #[serde(rename = "localrig_lock")]
+    form: u32,
+    /// The machine, as `localrig build` takes it.
+    machine: String,
+    /// Which of its base systems.
+    key: String,
+    /// The configuration on the day it was written.
+    configuration: T,
+}
+
+/// Form of files that this program writes and reads.
+const LOCK_FORM: u32 = 1;
+
+pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
+    let catalog = command::facts(overlays)?;
+    let requirement = command::requirement(args.require.as_deref())?.without_limits();
+    let market = command::market(&catalog, &requirement, args.as_of)?;
+    let (text, key) = named(&args.machine)?;
+    let machine = parse_machine(&catalog, &text)?;
+    let tariff = tariff(args.per_kwh, market.date);
+    let own = Own {
+        per_kwh: tariff.as_ref().map(|(price, basis)| (*price, basis.as_str())),
+        hours: args.hours,
+    };
+    let ask = Ask { requirement: &requirement, roles: &[], key: key.as_deref(), own };
+    let plain = configuration(&market, &machine, ask)?;
+    let planner = Planner::new(market, &requirement)?;
+    let roles = planner.roles_on(&plain.key);
+    let answer = configuration(&market, &machine, Ask { roles: &roles, ..ask })?;
+    if let Some(path) = &args.lock {
+        let (machine, key) = (text, answer.key.clone());
+        let lock = Lock { form: LOCK_FORM, machine, key, configuration: &answer };
+        let mut text = serde_json::to_string_pretty(&lock).map_err(Failure::bug)?;
+        text.push('\n');
+        localrig_world::write_text(path, &text)?;
+    }
+    output.answer(&answer, page, |answer| csv(answer).map_err(Failure::bug))?;
+    match answer.refused_by {
+        None => Ok(()),
+        Some(rule) => Err(Failure::new(NOTHING_FITS, "this machine does not work")
+            .details(vec![rule])
+            .hint("the rules are listed under Checks")),
+    }
+}
+
+/// The machine and the base system of it that the argument names.
+fn named(text: &str) -> Result<(String, Option<String>), Failure> {
+    let path = Path::new(text);
+    if path.extension().is_some_and(|kind| kind == "json" || kind == "lock") {
+        let json = localrig_world::read_text(path)?;
+        let wrong = |said: String| {
+            Failure::new(INPUT, format!("{text}: {said}"))
+                .hint("`localrig build MACHINE --lock FILE` writes such a file")
+        };
+        let lock: Lock<serde::de::IgnoredAny> =
+            serde_json::from_str(&json).map_err(|error| wrong(error.to_string()))?;
+        if lock.form != LOCK_FORM {
+            let form = lock.form;
+            return Err(wrong(format!("form {form}; this program reads form {LOCK_FORM}")));
+        }
+        return Ok((lock.machine, Some(lock.key)));
+    }
+    // A key of a plan ends in the base system: `2x gpu/nvidia/rtx-5090 (AM5, x8+x8)`.
+    match text.split_once(" (") {
+        Some((machine, rest)) if rest.ends_with(')') && machine.contains("gpu/") => {
+            Ok((machine.to_owned(), Some(text.to_owned())))
+        }
+        _ => Ok((text.to_owned(), None)),
+    }
+}
+
+/// The price of electricity: as given, else the tariff of the configured municipality.
+fn tariff(given: Option<f64>, day: Date) -> Option<(f64, String)> {
+    if let Some(price) = given {
+        return Some((price, "as you said".to_owned()));
+    }
+    let municipality = localrig_world::config::config().ok()?.price.municipality?;
+    let store = localrig_world::config::store_path()?;
+    let store = localrig_world::store::Store::open_existing(&store).ok()??;
+    let tariffs = store.tariffs(municipality).ok()?;
+    let newest = tariffs.iter().find(|one| one.year <= day.year())?;
+    let basis = format!("{} of {}, {}, from ElCom", newest.operator, newest.year, newest.category);
+    Some((newest.per_kwh, basis))
+}

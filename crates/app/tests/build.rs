@@ -1,0 +1,172 @@
+//! `localrig build` as a user runs it.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the tests run the program on files")]
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn run(folder: &std::path::Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::cargo_bin("localrig")
+        .unwrap()
+        .current_dir(folder)
+        .env_clear()
+        .env("HOME", folder)
+        .env("LOCALRIG_DATA", folder)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [arguments, &["--format", "json"]].concat();
+    let (code, out, said) = run(folder.path(), &arguments);
+    assert_eq!(code, 0, "{said}");
+    serde_json::from_str(&out).unwrap()
+}
+
+#[test]
+fn the_february_build_costs_about_what_the_documents_say() {
+    let build = json(&["build", "RTX PRO 6000 Workstation", "--as-of", "2026-02-17"]);
+    let cost = build["cost"]["amount"].as_f64().unwrap();
+    // The decision summary of that week gives CHF 9,500 for one such card on AM5.
+    assert!((cost / 9500.0 - 1.0).abs() < 0.10, "{cost}");
+    let said = &build["documented"][0];
+    assert_eq!(said["total"]["amount"], 9500.0);
+    let percent = (cost / 9500.0 - 1.0) * 100.0;
+    assert!((said["difference_percent"].as_f64().unwrap() - percent).abs() < 1e-9);
+    assert!(said["reasons"].as_array().unwrap().len() >= 3, "{said}");
+    // Its supply is right for 600 W: the rule passes with headroom.
+    let checks = build["checks"].as_array().unwrap();
+    let supply = checks.iter().find(|check| check["rule"] == "power supply").unwrap();
+    assert_eq!(supply["outcome"], "pass", "{supply}");
+    assert_eq!(build["refused_by"], Value::Null);
+    // Every price has its amount, currency, date, shop and a place where it was seen.
+    for part in build["parts"].as_array().unwrap() {
+        let price = &part["price"];
+        assert!(price["amount"]["amount"].as_f64().unwrap() > 0.0);
+        assert_eq!(price["amount"]["currency"], "CHF");
+        for key in ["date", "shop", "source"] {
+            assert!(!price[key].as_str().unwrap().is_empty(), "{key} of {part}");
+        }
+    }
+}
+
+#[test]
+fn what_has_no_current_price_is_named_beside_the_total() {
+    let build = json(&["build", "2x RTX 5090", "--as-of", "2026-11-21"]);
+    let stale = build["not_current"].as_array().unwrap();
+    let old = build["parts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|part| part["price"].is_null() || part["price"]["basis"] != "regional")
+        .count();
+    assert_eq!(stale.len(), old);
+    assert!(old > 0, "February prices are no longer current in November");
+}
+
+#[test]
+fn a_second_card_is_an_upgrade_with_steps_and_a_price() {
+    let build = json(&["build", "RTX 5090", "--as-of", "2026-02-17"]);
+    let upgrade = &build["upgrade"];
+    assert!(upgrade["to"].as_str().unwrap().starts_with("2x GeForce RTX 5090"), "{upgrade}");
+    let added = &upgrade["add"][0];
+    assert_eq!((&added["id"], &added["count"]), (&"gpu/nvidia/rtx-5090".into(), &1.into()));
+    let bought: Option<Vec<f64>> = upgrade["add"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .chain(upgrade["replace"].as_array().unwrap().iter().map(|one| &one["new"]))
+        .map(|part| part["amount"]["amount"].as_f64())
+        .collect();
+    // A sum is a sum of all its parts, or there is none.
+    let sum = bought.map(|all| (all.iter().sum::<f64>() * 100.0).round());
+    assert_eq!(upgrade["cost"]["amount"].as_f64().map(|cost| (cost * 100.0).round()), sum);
+}
+
+#[test]
+fn owning_is_reckoned_in_ranges_with_their_assumptions() {
+    let build =
+        json(&["build", "RTX 5090", "--as-of", "2026-11-21", "--hours", "8", "--per-kwh", "0.3"]);
+    let own = &build["ownership"];
+    let wall = build["power"]["wall_w"].as_f64().unwrap();
+    let year = own["electricity_per_year"][0]["amount"].as_f64().unwrap();
+    assert!((year - wall / 1000.0 * 8.0 * 365.0 * 0.3).abs() < 0.01, "{year}");
+    assert_eq!(own["kwh_basis"], "as you said");
+    let resale = |at: usize| own["resale"][at]["amount"].as_f64().unwrap();
+    assert!(resale(0) < resale(1) && resale(1) < build["cost"]["amount"].as_f64().unwrap());
+    assert!(own["rent"]["per_hour"][0]["amount"].as_f64().unwrap() > 0.0);
+    assert!(own["assumptions"].as_array().unwrap().len() > 3);
+}
+
+#[test]
+fn a_locked_build_can_be_priced_anew_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = ["build", "RTX PRO 6000 Workstation", "--as-of", "2026-02-17", "--lock", "my.json"];
+    let (code, _, said) = run(folder.path(), &lock);
+    assert_eq!(code, 0, "{said}");
+    let before = std::fs::read_to_string(folder.path().join("my.json")).unwrap();
+    let (code, out, said) =
+        run(folder.path(), &["build", "my.json", "--as-of", "2026-11-21", "--format", "json"]);
+    assert_eq!(code, 0, "{said}");
+    let (old, new): (Value, Value) =
+        (serde_json::from_str(&before).unwrap(), serde_json::from_str(&out).unwrap());
+    assert_eq!(new["name"], old["configuration"]["name"]);
+    assert_eq!(new["as_of"], "2026-11-21");
+    let (code, out, said) = run(
+        folder.path(),
+        &["price", "drift", "my.json", "--as-of", "2026-11-21", "--format", "json"],
+    );
+    assert_eq!(code, 0, "{said}");
+    let drift: Value = serde_json::from_str(&out).unwrap();
+    assert!(drift["moved"].as_u64().unwrap() > 0, "the card went up since February: {out}");
+    assert_eq!(before, std::fs::read_to_string(folder.path().join("my.json")).unwrap());
+}
+
+#[test]
+fn a_card_for_servers_is_refused_with_the_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, said) =
+        run(folder.path(), &["build", "RTX PRO 6000 Server", "--as-of", "2026-11-21"]);
+    assert_eq!(code, 5);
+    assert!(said.contains("airflow: a passive card needs a server chassis"), "{said}");
+    assert!(out.contains("This does not work: airflow"), "{out}");
+}
+
+#[test]
+fn a_system_bought_whole_is_a_configuration_too() {
+    let build = json(&["build", "Mac Studio M3 Ultra 96 GB", "--as-of", "2026-02-17"]);
+    assert_eq!(build["parts"].as_array().unwrap().len(), 1);
+    assert_eq!(build["growth"], "none: memory and accelerator are soldered");
+}
+
+#[test]
+fn what_cannot_be_built_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("other.json"),
+        "{\"localrig_lock\": 7, \"machine\": \"x\", \"key\": \"x\", \"configuration\": {}}",
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("broken.json"), "{").unwrap();
+    let said: Vec<String> = ["H100 SXM", "no such card", "other.json", "broken.json"]
+        .iter()
+        .map(|machine| {
+            let (code, _, said) = run(folder.path(), &["build", machine]);
+            format!("{code}: {said}")
+        })
+        .collect();
+    insta::assert_snapshot!(said.join(""), @r#"
+    3: error: NVIDIA H100 SXM5 80 GB is not sold as a card for a PC or as a system: nothing can be built around it
+    hint: name cards ("2x RTX 5090") or a system ("Mac Studio M3 Ultra 256 GB")
+    3: error: no machine called `no such card`
+    hint: `localrig catalog list` shows what there is; is it a machine?
+    3: error: other.json: form 7; this program reads form 1
+    hint: `localrig build MACHINE --lock FILE` writes such a file
+    3: error: broken.json: EOF while parsing an object at line 1 column 1
+    hint: `localrig build MACHINE --lock FILE` writes such a file
+    "#);
+}

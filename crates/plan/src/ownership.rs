@@ -1,0 +1,325 @@
+//! What a machine costs to own: electricity, loss of value, and the same tokens from an API or on
+//! rented cards.
+
+use localrig_facts::document::from_toml;
+use localrig_facts::rent::{ApiPriceRow, CloudRow, Usage};
+use localrig_facts::unit::Watts;
+use localrig_facts::{CatalogError, Money};
+use serde::Serialize;
+
+use crate::answer::ServedRole;
+use crate::candidate::Candidate;
+use crate::price::Market;
+
+/// What a machine costs to own. Every range is from the best to the worst case for the owner.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ownership {
+    /// Price per kWh in the currency of the region.
+    pub price_per_kwh: f64,
+    /// Where that price comes from.
+    pub kwh_basis: String,
+    /// Hours a day under load: little, middling, much.
+    pub load_hours_per_day: [f64; 3],
+    /// Electricity of a year under load, for those hours. Absent when the power is not recorded.
+    pub electricity_per_year: Option<[Money; 3]>,
+    /// Years it is kept.
+    pub years: f64,
+    /// What it is sold for then, least and most.
+    pub resale: Option<[Money; 2]>,
+    /// Price less resale and electricity, for a month: least and most.
+    pub per_month: Option<[Money; 2]>,
+    /// The main model's tokens; absent when nothing was estimated for this machine.
+    pub tokens: Option<TokenCost>,
+    /// Its cards for rent; absent when nobody was seen renting them out.
+    pub rent: Option<Rent>,
+    /// What the figures assume.
+    pub assumptions: Vec<String>,
+}
+
+/// What the main model's tokens cost.
+#[derive(Clone, Debug, Serialize)]
+pub struct TokenCost {
+    /// The model.
+    pub model: String,
+    /// Tokens answered in a second by all its streams together.
+    pub tok_per_s: f64,
+    /// A million tokens answered here: much use, middling use, little use.
+    pub per_million: [Money; 3],
+    /// One step of an agent here, in thousandths of the currency unit, for the same uses.
+    pub per_thousand_steps: [Money; 3],
+    /// The same model from providers: cheapest, middle and dearest.
+    pub api: Vec<ApiOffer>,
+    /// Years until the machine has paid for itself against the dearest and the cheapest of them,
+    /// with much and with little use; `None` = never, electricity alone costs more.
+    pub break_even_years: Option<[Option<f64>; 2]>,
+}
+
+/// A model at a provider.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApiOffer {
+    /// The provider.
+    pub provider: String,
+    /// A million tokens answered.
+    pub output_per_million: Money,
+    /// A thousand agent steps.
+    pub per_thousand_steps: Money,
+    /// When it was seen.
+    pub date: String,
+    /// Where.
+    pub link: String,
+}
+
+/// The cards of a machine for rent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rent {
+    /// All of them for an hour, from and to.
+    pub per_hour: [Money; 2],
+    /// Hours under load until the machine has paid for itself against the dearest and the cheapest;
+    /// `None` = never.
+    pub break_even_hours: [Option<f64>; 2],
+    /// Who rents them out, with the day.
+    pub providers: Vec<String>,
+    /// Where the prices were seen.
+    pub links: Vec<String>,
+}
+
+/// What the asker knows better than the catalog.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Own<'a> {
+    /// Price per kWh and where it comes from.
+    pub per_kwh: Option<(f64, &'a str)>,
+    /// Hours a day under load.
+    pub hours: Option<f64>,
+}
+
+/// What a machine costs to own.
+///
+/// # Errors
+/// When a catalog file is broken or not there.
+pub fn ownership(
+    market: &Market<'_>,
+    candidate: &Candidate<'_>,
+    main: Option<&ServedRole>,
+    own: Own<'_>,
+) -> Result<Ownership, CatalogError> {
+    const PATH: &str = "price/ownership.toml";
+    let missing = || CatalogError::Missing { id: PATH.to_owned() };
+    let file = market.catalog.file(PATH).ok_or_else(missing)?;
+    let usage: Usage = from_toml(&file.path, &file.text)?;
+    let home = market.region.currency;
+    let (price_per_kwh, kwh_basis) = match own.per_kwh {
+        Some((price, basis)) => (price, basis.to_owned()),
+        None => tariff(market)?,
+    };
+    let hours = own.hours.map_or(usage.load_hours_per_day, |hours| [hours; 3]);
+    let electricity_per_year = candidate
+        .wall
+        .map(|wall| hours.map(|hours| Money::of(kwh(wall, hours * 365.0) * price_per_kwh, home)));
+    let resale = candidate.cost.map(|cost| usage.resale_share.map(|share| cost.scaled(share)));
+    let months = usage.years * 12.0;
+    let per_month = candidate.cost.zip(electricity_per_year).map(|(cost, electricity)| {
+        [(usage.resale_share[1], electricity[0]), (usage.resale_share[0], electricity[2])].map(
+            |(share, electricity)| {
+                cost.scaled((1.0 - share) / months) + electricity.scaled(1.0 / 12.0)
+            },
+        )
+    });
+    let tokens = match (main, candidate.cost, electricity_per_year) {
+        (Some(main), Some(cost), Some(electricity)) => {
+            Some(token_cost(market, &usage, main, cost, hours, electricity)?)
+        }
+        _ => None,
+    };
+    let rent = match (candidate.cost, candidate.wall) {
+        (Some(cost), Some(wall)) => rent(market, candidate, cost, kwh(wall, 1.0) * price_per_kwh)?,
+        _ => None,
+    };
+    Ok(Ownership {
+        price_per_kwh,
+        kwh_basis,
+        load_hours_per_day: hours,
+        electricity_per_year,
+        years: usage.years,
+        resale,
+        per_month,
+        tokens,
+        rent,
+        assumptions: assumptions(&usage, own),
+    })
+}
+
+fn assumptions(usage: &Usage, own: Own<'_>) -> Vec<String> {
+    let mut said = vec![format!(
+        "sold after {} years for {:.0} to {:.0} % of its price (assumed, not measured)",
+        usage.years,
+        usage.resale_share[0] * 100.0,
+        usage.resale_share[1] * 100.0
+    )];
+    if own.hours.is_none() {
+        let [little, middling, much] = usage.load_hours_per_day;
+        said.push(format!("{little}, {middling} and {much} hours a day under load (assumed)"));
+    }
+    let step = &usage.agent_step;
+    said.push(format!(
+        "an agent step sends {:.0} tokens, {:.0} % of them cached, and gets {:.0} (assumed)",
+        step.input_tokens,
+        step.cached_share * 100.0,
+        step.output_tokens
+    ));
+    said.push(
+        "electricity of idle hours is not in it: what the cards draw idle is not recorded"
+            .to_owned(),
+    );
+    said.push(
+        "tokens of all streams together; reading prompts takes time of its own that is not counted"
+            .to_owned(),
+    );
+    said.push("providers' prices without tax, converted; break-even without resale".to_owned());
+    said
+}
+
+fn kwh(power: Watts, hours: f64) -> f64 {
+    power.get() * hours / 1000.0
+}
+
+/// The region's newest household price that is not of a later year.
+fn tariff(market: &Market<'_>) -> Result<(f64, String), CatalogError> {
+    let year = market.date.year();
+    let known = market.region.electricity.iter().filter(|one| one.year <= year);
+    let newest = known.max_by_key(|one| one.year).ok_or_else(|| CatalogError::Missing {
+        id: format!("region/{}.toml: electricity up to {year}", market.region_id),
+    })?;
+    Ok((
+        newest.per_kwh,
+        format!("{} median of {}: {}", market.region.name, newest.year, newest.basis),
+    ))
+}
+
+fn token_cost(
+    market: &Market<'_>,
+    usage: &Usage,
+    main: &ServedRole,
+    cost: Money,
+    hours: [f64; 3],
+    electricity: [Money; 3],
+) -> Result<TokenCost, CatalogError> {
+    let speed = &main.per_stream_tok_per_s;
+    let streams = main.streams as f64;
+    let millions = |speed: f64, hours: f64| speed * streams * 3600.0 * hours * 365.0 / 1e6;
+    let [worst, best] = usage.resale_share;
+    // Much use at high speed and good resale is the best case, and so on.
+    let cases = [
+        (best, millions(speed.high.get(), hours[2]), electricity[2]),
+        (f64::midpoint(worst, best), millions(speed.value.get(), hours[1]), electricity[1]),
+        (worst, millions(speed.low.get(), hours[0]), electricity[0]),
+    ];
+    let per_million = cases.map(|(share, millions, electricity)| {
+        (cost.scaled((1.0 - share) / usage.years) + electricity).scaled(1.0 / millions)
+    });
+    let step = &usage.agent_step;
+    // A thousand steps answer a thousandth of a million times their length.
+    let thousand_steps = step.output_tokens * 1000.0 / 1e6;
+    let per_thousand_steps = per_million.map(|one| one.scaled(thousand_steps));
+
+    let factor = market.factor(localrig_facts::Currency::Usd);
+    let name = main.model_id.within_folder().to_lowercase();
+    let mut offers: Vec<(f64, ApiPriceRow)> = market
+        .catalog
+        .rows::<ApiPriceRow>("price/api.csv")?
+        .into_iter()
+        .filter(|row| row.date.earliest() <= market.date)
+        .filter(|row| row.hf_id.as_ref().is_some_and(|id| id.to_lowercase() == name))
+        .map(|row| {
+            let cached = row.cached_input_usd_per_m.unwrap_or(row.input_usd_per_m);
+            let input =
+                step.cached_share * cached + (1.0 - step.cached_share) * row.input_usd_per_m;
+            let thousand =
+                (step.input_tokens * input + step.output_tokens * row.output_usd_per_m) / 1000.0;
+            (thousand, row)
+        })
+        .collect();
+    offers.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.provider.cmp(&b.1.provider)));
+    let home = market.region.currency;
+    let picked: Vec<usize> = match offers.len() {
+        0 => Vec::new(),
+        1 => vec![0],
+        2 => vec![0, 1],
+        many => vec![0, many / 2, many - 1],
+    };
+    let api: Vec<ApiOffer> = factor
+        .into_iter()
+        .flat_map(|(factor, _)| {
+            picked
+                .iter()
+                .map(|at| &offers[*at])
+                .map(move |(thousand, row)| ApiOffer {
+                    provider: row.provider.clone(),
+                    output_per_million: Money::of(row.output_usd_per_m * factor, home),
+                    per_thousand_steps: Money::of(thousand * factor, home),
+                    date: row.date.to_string(),
+                    link: row.url.clone(),
+                })
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let break_even_years = api.first().zip(api.last()).map(|(cheapest, dearest)| {
+        let years = |offer: &ApiOffer, (_, millions, electricity): (f64, f64, Money)| {
+            let thousands_of_steps = millions / thousand_steps;
+            let saved =
+                offer.per_thousand_steps.amount() * thousands_of_steps - electricity.amount();
+            (saved > 0.0).then(|| cost.amount() / saved)
+        };
+        [years(dearest, cases[0]), years(cheapest, cases[2])]
+    });
+    Ok(TokenCost {
+        model: format!("{} {}", main.model, main.format),
+        tok_per_s: speed.value.get() * streams,
+        per_million,
+        per_thousand_steps,
+        api,
+        break_even_years,
+    })
+}
+
+fn rent(
+    market: &Market<'_>,
+    candidate: &Candidate<'_>,
+    cost: Money,
+    electricity_per_hour: f64,
+) -> Result<Option<Rent>, CatalogError> {
+    let (Some((factor, _)), [device]) =
+        (market.factor(localrig_facts::Currency::Usd), &candidate.machine.devices[..])
+    else {
+        return Ok(None);
+    };
+    let mut rows: Vec<CloudRow> = market.catalog.rows("price/cloud.csv")?;
+    rows.retain(|row| {
+        row.item.as_ref() == Some(device.id)
+            && row.date.earliest() <= market.date
+            && row.commitment.as_deref() == Some("on-demand")
+    });
+    rows.sort_by(|a, b| a.usd_per_gpu_hour.total_cmp(&b.usd_per_gpu_hour));
+    let (Some(low), Some(high)) = (rows.first(), rows.last()) else { return Ok(None) };
+    let hour = |row: &CloudRow| row.usd_per_gpu_hour * factor * f64::from(device.count);
+    let even = |row: &CloudRow| {
+        let saved = hour(row) - electricity_per_hour;
+        (saved > 0.0).then(|| cost.amount() / saved)
+    };
+    let home = market.region.currency;
+    let mut links: Vec<String> = rows.iter().map(|row| row.url.clone()).collect();
+    links.dedup();
+    Ok(Some(Rent {
+        per_hour: [low, high].map(|row| Money::of(hour(row), home)),
+        break_even_hours: [even(high), even(low)],
+        providers: rows.iter().map(lessor).collect(),
+        links,
+    }))
+}
+
+/// Who rents it out, with the kind of offer and the day.
+fn lessor(row: &CloudRow) -> String {
+    match row.tier.as_str() {
+        "" => format!("{} ({})", row.provider, row.date),
+        tier => format!("{} ({tier}, {})", row.provider, row.date),
+    }
+}

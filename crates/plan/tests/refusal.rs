@@ -1,0 +1,142 @@
+//! Machines that must be refused, each by the rule that says why, with the catalog's own parts.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use localrig_facts::Catalog;
+use localrig_facts::catalog::Entry;
+use localrig_facts::gpu::Gpu;
+use localrig_facts::part::{Case, Cpu, Memory, Motherboard, Psu};
+use localrig_facts::region::Region;
+use localrig_plan::check::{self, Check, Outcome};
+
+fn catalog() -> Catalog {
+    localrig_world::catalog(&[]).unwrap()
+}
+
+fn of<'a, T: Entry>(catalog: &'a Catalog, within: &str) -> &'a T {
+    catalog.get_in::<T>(within).unwrap().1
+}
+
+#[track_caller]
+fn refused(check: &Check, rule: &str, reason: &str) {
+    assert_eq!((check.rule, check.outcome), (rule, Outcome::Fail), "{}", check.reason);
+    assert!(check.reason.contains(reason), "{}", check.reason);
+}
+
+#[test]
+fn unbuffered_memory_in_a_trx50_board_fails_the_memory_rule() {
+    let catalog = catalog();
+    let kit: &Memory = of(&catalog, "kf556c40bbk2-64");
+    for (id, board) in catalog.all::<Motherboard>().unwrap() {
+        if board.chipset == "TRX50" {
+            let check = check::memory(kit, 1, board);
+            refused(&check, "memory", "DDR5 UDIMM does not work in a board for DDR5 RDIMM");
+            let registered: &Memory = of(&catalog, "kf556r36rbk4-64");
+            let other = check::memory(registered, 1, board).outcome;
+            assert!(other != Outcome::Fail, "{id} takes registered memory");
+        }
+    }
+}
+
+#[test]
+fn a_passive_card_in_a_tower_fails_the_airflow_rule() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-server");
+    refused(&check::airflow(&[card]), "airflow", "needs a server chassis");
+}
+
+#[test]
+fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-ws");
+    let cpu: &Cpu = of(&catalog, "9950x");
+    let cards = [card, card];
+    let small: &Psu = of(&catalog, "bq-straight-power-12-1200");
+    refused(&check::supply(&cards, cpu, small), "power supply", "1505 of 1200 W sustained");
+    // A supply with no headroom is named as well, and one with headroom passes.
+    let tight: &Psu = of(&catalog, "seasonic-prime-tx-1600");
+    assert_eq!(check::supply(&cards, cpu, tight).outcome, Outcome::Warn);
+    let ample: &Psu = of(&catalog, "seasonic-prime-px-2200");
+    assert_eq!(check::supply(&cards, cpu, ample).outcome, Outcome::Pass);
+}
+
+#[test]
+fn more_than_the_socket_gives_fails_the_socket_rule() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-ws");
+    let cpu: &Cpu = of(&catalog, "9955wx");
+    let region: &Region = of(&catalog, "ch");
+    let socket = |kind| region.sockets.iter().find(|one| one.kind == kind).unwrap();
+    let four = check::sustained(&[card; 4], cpu).unwrap() / check::SUPPLY_EFFICIENCY;
+    refused(&check::wall_socket(four, socket("T13")), "wall socket", "T13 gives 1840 W for hours");
+    assert_eq!(check::wall_socket(four, socket("T23")).outcome, Outcome::Warn);
+}
+
+#[test]
+fn a_three_slot_card_over_a_two_slot_gap_fails_the_width_rule() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-4090");
+    let mut card = card.clone();
+    card.board.slots = Some(3.0);
+    let mut board: Motherboard = of::<Motherboard>(&catalog, "asus-proart-x870e-creator").clone();
+    let case: &Case = of(&catalog, "enthoo-pro-2-server");
+    board.gpu_spacing_slots = Some(2);
+    let two = [&card, &card];
+    refused(&check::width(&two, &board, case), "card width", "the next slot is 2 away");
+    board.gpu_spacing_slots = Some(3);
+    assert_eq!(check::width(&two, &board, case).outcome, Outcome::Pass);
+    board.gpu_spacing_slots = None;
+    assert_eq!(check::width(&two, &board, case).outcome, Outcome::NotChecked);
+}
+
+#[test]
+fn four_cards_on_any_am5_board_fail_the_slots_rule() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-3090");
+    let mut boards = 0;
+    for (id, board) in catalog.all::<Motherboard>().unwrap() {
+        if board.socket == "AM5" {
+            let check = check::slots(&[card; 4], board);
+            assert_eq!(
+                (check.rule, check.outcome),
+                ("slots", Outcome::Fail),
+                "{id}: {}",
+                check.reason
+            );
+            boards += 1;
+        }
+    }
+    assert!(boards >= 3, "{boards}");
+}
+
+#[test]
+fn the_platforms_have_parts_to_choose_from() {
+    let catalog = catalog();
+    let boards = catalog.all::<Motherboard>().unwrap();
+    let cpus = catalog.all::<Cpu>().unwrap();
+    let count = |platform: &str| {
+        let fits = |board: &&Motherboard| match platform {
+            "AM5" => board.socket == "AM5",
+            chipset => board.chipset == chipset,
+        };
+        let processors = cpus.values().filter(|cpu| cpu.platform == platform).count();
+        format!(
+            "{platform}: {} boards, {processors} processors",
+            boards.values().filter(fits).count()
+        )
+    };
+    // Two boards for WRX90 are all that any source read so far describes.
+    insta::assert_snapshot!(["AM5", "TRX50", "WRX90"].map(count).join("\n"), @"
+    AM5: 12 boards, 4 processors
+    TRX50: 3 boards, 3 processors
+    WRX90: 2 boards, 5 processors
+    ");
+    let outputs: Vec<f64> =
+        catalog.all::<Psu>().unwrap().values().map(|psu| psu.output_w.get()).collect();
+    let within = |low: f64, high: f64| outputs.iter().any(|watts| (low..=high).contains(watts));
+    assert!(within(1000.0, 1000.0) && within(1200.0, 1300.0) && within(1500.0, 1600.0));
+    for cards in [1, 2, 4] {
+        let cases = catalog.all::<Case>().unwrap();
+        let fitting = cases.values().filter(|case| case.expansion_slots >= 2 * cards).count();
+        assert!(fitting >= 3, "{fitting} cases for {cards} cards of two slots");
+    }
+}
