@@ -14,6 +14,8 @@ use localrig_facts::machine::MachineError;
 use localrig_facts::resolve::ResolveError;
 use localrig_plan::option::OptionError;
 use localrig_plan::requirement::RequirementError;
+use localrig_plan::scenario::ScenarioError;
+use localrig_simulate::workload::WorkloadError;
 use localrig_world::WorldError;
 
 /// A bug in localrig.
@@ -44,6 +46,11 @@ impl Failure {
     /// Something that should not happen.
     pub(crate) fn bug(error: impl fmt::Display) -> Self {
         Self::new(BUG, format!("this is a bug in localrig: {error}"))
+    }
+
+    /// What went wrong, in one line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Lines that say more.
@@ -203,6 +210,39 @@ impl From<OptionError> for Failure {
             OptionError::ContextTooLong { limit, .. } => {
                 Self::new(INPUT, message).hint(format!("use {limit} tokens of context or less"))
             }
+            _ => Self::new(INPUT, message),
+        }
+    }
+}
+
+impl From<WorkloadError> for Failure {
+    fn from(error: WorkloadError) -> Self {
+        match error {
+            WorkloadError::Document(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        let message = error.to_string();
+        match error {
+            ScenarioError::Catalog(error) => error.into(),
+            ScenarioError::Layout(error) => error.into(),
+            ScenarioError::Recipe(error) => error.into(),
+            ScenarioError::Setup(error) => EstimateError::Setup(error).into(),
+            ScenarioError::Memory(_) | ScenarioError::Speed(_) => Self::missing(message),
+            ScenarioError::NoRole { known, .. } => {
+                Self::new(INPUT, message).hint(format!("its roles: {}", known.join(", ")))
+            }
+            ScenarioError::NoPlace { role } => {
+                Self::new(INPUT, message).hint(format!("add `{role}=MODEL` to `--place`"))
+            }
+            ScenarioError::NoFormat { .. } => Self::new(INPUT, message)
+                .hint("name one: ROLE=MODEL:FORMAT; `localrig catalog list format` lists them"),
+            ScenarioError::TooSmall { .. } => Self::new(NOTHING_FITS, message)
+                .hint("take smaller models or formats, a shorter context, or other devices"),
             _ => Self::new(INPUT, message),
         }
     }

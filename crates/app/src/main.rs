@@ -38,6 +38,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Estimate(args) => command::estimate::run(&args, &overlays, output),
         Command::Fit(args) => command::fit::run(&args, &overlays, output),
         Command::Need(args) => command::need::run(&args, &overlays, output),
+        Command::Simulate(args) => command::simulate::run(&args, &overlays, output),
         Command::Catalog(args) => command::catalog::run(&args, &overlays, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -3,6 +3,7 @@
 // What is wanted and what it costs.
 pub mod price;
 pub mod requirement;
+pub mod workload;
 
 // What could be bought.
 pub mod build;
@@ -13,7 +14,9 @@ pub mod noise;
 // What could run on it.
 pub mod fit;
 pub mod option;
+pub mod placement;
 pub mod quality;
+pub mod scenario;
 
 // Which serves best.
 pub mod answer;

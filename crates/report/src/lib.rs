@@ -15,6 +15,8 @@ pub mod estimate;
 pub mod fit;
 pub mod need;
 pub mod plan;
+pub mod simulate;
+pub mod timeline;
 
 /// Rows as CSV with a header from their field names.
 ///

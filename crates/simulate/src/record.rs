@@ -12,6 +12,8 @@ pub struct Record {
     pub steps: Vec<StepSpan>,
     /// Requests in the order they were answered.
     pub requests: Vec<RequestSpan>,
+    /// When it begins.
+    from: Nanos,
     /// Most steps that are kept.
     most: usize,
     /// Where the step in flight of each server is.
@@ -55,9 +57,9 @@ pub struct RequestSpan {
 }
 
 impl Record {
-    /// A record that keeps at most so many steps.
-    pub fn new(most: usize) -> Self {
-        Self { steps: Vec::new(), requests: Vec::new(), most, open: Vec::new() }
+    /// A record of what begins at `from` or later, that keeps at most so many steps.
+    pub fn new(from: Nanos, most: usize) -> Self {
+        Self { steps: Vec::new(), requests: Vec::new(), from, most, open: Vec::new() }
     }
 
     pub(crate) fn step_begin(&mut self, span: StepSpan) {
@@ -65,7 +67,7 @@ impl Record {
         if server >= self.open.len() {
             self.open.resize(server + 1, None);
         }
-        if self.steps.len() < self.most {
+        if span.begin >= self.from && self.steps.len() < self.most {
             self.open[server] = Some(self.steps.len());
             self.steps.push(span);
         }
@@ -79,7 +81,7 @@ impl Record {
 
     pub(crate) fn request(&mut self, sequence: &Sequence) {
         let request = &sequence.request;
-        if self.steps.len() < self.most {
+        if request.arrival >= self.from && self.steps.len() < self.most {
             self.requests.push(RequestSpan {
                 role: request.role,
                 source: request.source,
@@ -91,6 +93,11 @@ impl Record {
                 output_tokens: sequence.generated,
             });
         }
+    }
+
+    /// When the record begins.
+    pub fn begin(&self) -> Nanos {
+        self.from
     }
 
     /// When the record ends.

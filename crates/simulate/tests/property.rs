@@ -9,6 +9,7 @@ use localrig_simulate::run::{Run, run};
 use localrig_simulate::scenario::{DeviceFacts, Load, Scenario, Server};
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::step::{StepTable, Uncertainty};
+use localrig_simulate::time::Nanos;
 use localrig_simulate::workload::Workload;
 use proptest::prelude::*;
 
@@ -137,7 +138,7 @@ proptest! {
     fn the_same_seed_gives_the_same_run(seed in 0_u64..1_000) {
         for engine in engines() {
             let scenario = alone(engine, 3);
-            let [one, two] = [0; 2].map(|_| run(&scenario, &agents(), seed, 0, Some(Record::new(1_000))));
+            let [one, two] = [0; 2].map(|_| run(&scenario, &agents(), seed, 0, Some(Record::new(Nanos::ZERO, 1_000))));
             prop_assert_eq!(one, two);
         }
     }

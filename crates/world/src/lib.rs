@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use localrig_facts::Catalog;
 use localrig_facts::catalog::File;
 
-pub use embedded::{requirement, requirements};
+pub use embedded::{requirement, requirements, workload, workload_file, workloads};
 
 /// Something outside the program that did not work.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,14 @@ pub enum WorldError {
     #[error("could not read {path}")]
     Read {
         /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file could not be written.
+    #[error("could not write {path}")]
+    Write {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: std::io::Error,
@@ -84,4 +92,12 @@ pub fn read_text(path: &std::path::Path) -> Result<String, WorldError> {
     let bytes =
         std::fs::read(path).map_err(|source| WorldError::Read { path: path.to_owned(), source })?;
     String::from_utf8(bytes).map_err(|_| WorldError::NotText { path: path.to_owned() })
+}
+
+/// Writes a file that a command was told to write.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_text(path: &std::path::Path, text: &str) -> Result<(), WorldError> {
+    std::fs::write(path, text).map_err(|source| WorldError::Write { path: path.to_owned(), source })
 }

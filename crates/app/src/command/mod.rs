@@ -16,6 +16,7 @@ pub(crate) mod estimate;
 pub(crate) mod fit;
 pub(crate) mod need;
 pub(crate) mod plan;
+pub(crate) mod simulate;
 
 /// Which machine to buy to run language models at home, what it costs in Switzerland, and how fast
 /// it will be. Works offline; every figure has a source.
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Fit(fit::Args),
     /// The cheapest machines that run a model
     Need(need::Args),
+    /// Speeds while everything runs: agents, sub-agents, images, users on one machine
+    Simulate(simulate::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
     /// Print a completion script for a shell
