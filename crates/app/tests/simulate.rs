@@ -1,5 +1,7 @@
 //! `localrig simulate` as people run it: exit code, standard output and standard error.
 
+#![expect(clippy::disallowed_methods, reason = "the tests write and read files")]
+
 use assert_cmd::Command;
 
 fn simulate(args: &[&str]) -> String {

@@ -8,6 +8,7 @@
 //! | how long does a step take? | [`step`], and [`pace`] for the speed model of `estimate` |
 //! | what happens in one run? | [`run`], [`record`] |
 //! | what comes out of many runs? | [`answer`] |
+//! | what can be said without a run? | [`load`] |
 //!
 //! Time is whole nanoseconds; random numbers come from one stream for each agent and quantity. The
 //! crate knows neither hardware names nor models nor prices.
@@ -15,6 +16,7 @@
 pub mod answer;
 pub mod engine;
 pub mod histogram;
+pub mod load;
 pub mod meter;
 pub mod pace;
 pub mod queue;
