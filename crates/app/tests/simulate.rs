@@ -192,7 +192,7 @@ fn what_cannot_be_simulated_says_why_and_what_to_do() {
 
     exit 3
     error: no workload called `home`
-    hint: shipped ones: batch, chat-team, home-office, sharegpt; or give the path of a file
+    hint: shipped ones: batch, chat-team, home-office, sharegpt, trace-llama-3.1-8b, trace-qwen3-30b-a3b; or give the path of a file
     ");
 }
 

@@ -41,7 +41,8 @@ pub(crate) struct Args {
     /// (every layer cut), `0/1` (a copy on each); all when absent
     #[arg(long, value_name = "PLACES")]
     place: String,
-    /// Workload: a file, or a shipped one (batch, chat-team, home-office, sharegpt)
+    /// Workload: a file, or a shipped one (batch, chat-team, home-office,
+    /// sharegpt, or a published trace)
     #[arg(long, value_name = "FILE", conflicts_with = "require")]
     workload: Option<String>,
     /// Requirement instead: its roles, streams and contexts, with the habits of the home office
