@@ -4,4 +4,5 @@ fn main() {
     println!("cargo::rerun-if-changed=../../catalog");
     println!("cargo::rerun-if-changed=../../requirements");
     println!("cargo::rerun-if-changed=../../skills");
+    println!("cargo::rerun-if-changed=../../workloads");
 }

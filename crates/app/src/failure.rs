@@ -20,6 +20,8 @@ use localrig_plan::configuration::ConfigurationError;
 use localrig_plan::drift::DriftError;
 use localrig_plan::option::OptionError;
 use localrig_plan::requirement::RequirementError;
+use localrig_plan::scenario::ScenarioError;
+use localrig_simulate::workload::WorkloadError;
 use localrig_world::WorldError;
 use localrig_world::config::ConfigError;
 use localrig_world::model_file::ModelFileError;
@@ -319,5 +321,38 @@ impl From<ImportError> for Failure {
         Self::new(INPUT, error.to_string()).hint(
             "what a report does not say can be given: `--on`, `--engine`, `--model`, `--quant`",
         )
+    }
+}
+
+impl From<WorkloadError> for Failure {
+    fn from(error: WorkloadError) -> Self {
+        match error {
+            WorkloadError::Document(error) => error.into(),
+            other => Self::new(INPUT, other.to_string()),
+        }
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        let message = error.to_string();
+        match error {
+            ScenarioError::Catalog(error) => error.into(),
+            ScenarioError::Layout(error) => error.into(),
+            ScenarioError::Recipe(error) => error.into(),
+            ScenarioError::Setup(error) => EstimateError::Setup(error).into(),
+            ScenarioError::Memory(_) | ScenarioError::Speed(_) => Self::missing(message),
+            ScenarioError::NoRole { known, .. } => {
+                Self::new(INPUT, message).hint(format!("its roles: {}", known.join(", ")))
+            }
+            ScenarioError::NoPlace { role } => {
+                Self::new(INPUT, message).hint(format!("add `{role}=MODEL` to `--place`"))
+            }
+            ScenarioError::NoFormat { .. } => Self::new(INPUT, message)
+                .hint("name one: ROLE=MODEL:FORMAT; `localrig catalog list format` lists them"),
+            ScenarioError::TooSmall { .. } => Self::new(NOTHING_FITS, message)
+                .hint("take smaller models or formats, a shorter context, or other devices"),
+            _ => Self::new(INPUT, message),
+        }
     }
 }

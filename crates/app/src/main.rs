@@ -45,6 +45,7 @@ fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Skill(args) => command::skill::run(&args, output),
         Command::Build(args) => command::build::run(&args, &overlays, output),
         Command::Price(args) => command::price::run(&args, &overlays, output),
+        Command::Simulate(args) => command::simulate::run(&args, &overlays, output),
         Command::Catalog(args) => command::catalog::run(&args, &overlays, output),
         Command::Model(args) => command::model::run(&args, &overlays, output),
         Command::Accuracy(args) => command::accuracy::run(&args, &overlays, output),

@@ -4,6 +4,7 @@
 pub mod drift;
 pub mod price;
 pub mod requirement;
+pub mod workload;
 
 // What could be bought.
 pub mod build;
@@ -16,7 +17,9 @@ pub mod ownership;
 // What could run on it.
 pub mod fit;
 pub mod option;
+pub mod placement;
 pub mod quality;
+pub mod scenario;
 
 // Which serves best.
 pub mod answer;

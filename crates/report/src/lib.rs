@@ -25,7 +25,9 @@ pub mod plan;
 pub mod price;
 pub mod price_chart;
 pub mod research;
+pub mod simulate;
 pub mod survey;
+pub mod timeline;
 
 /// Rows as CSV with a header from their field names.
 ///

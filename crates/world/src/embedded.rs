@@ -8,6 +8,7 @@ use localrig_facts::catalog::File;
 static CATALOG: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../catalog");
 static REQUIREMENTS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../requirements");
 static SKILL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../skills/localrig");
+static WORKLOADS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../workloads");
 
 /// Every file of the embedded catalog.
 pub(crate) fn catalog_files() -> impl Iterator<Item = (String, File)> {
@@ -56,4 +57,26 @@ pub fn skill() -> Vec<(String, &'static str)> {
     }
     found.sort_unstable();
     found
+}
+
+/// Names of the embedded workloads: `home-office`, …
+pub fn workloads() -> Vec<&'static str> {
+    let toml = |path: &std::path::Path| path.extension().is_some_and(|kind| kind == "toml");
+    let mut names: Vec<_> = WORKLOADS
+        .files()
+        .filter(|file| toml(file.path()))
+        .filter_map(|file| file.path().file_stem()?.to_str())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// The text of an embedded workload.
+pub fn workload(name: &str) -> Option<&'static str> {
+    workload_file(&format!("{name}.toml"))
+}
+
+/// The text of an embedded file beside the workloads: a trace.
+pub fn workload_file(name: &str) -> Option<&'static str> {
+    WORKLOADS.get_file(name)?.contents_utf8()
 }

@@ -24,7 +24,7 @@ use localrig_facts::catalog::File;
 
 pub use jiff::Timestamp;
 
-pub use embedded::{requirement, requirements, skill};
+pub use embedded::{requirement, requirements, skill, workload, workload_file, workloads};
 pub use folder::{text_in, write_in};
 
 /// Something outside the program that did not work.

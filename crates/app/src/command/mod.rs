@@ -25,6 +25,7 @@ pub(crate) mod need;
 pub(crate) mod plan;
 pub(crate) mod price;
 pub(crate) mod report;
+pub(crate) mod simulate;
 pub(crate) mod skill;
 pub(crate) mod survey;
 
@@ -77,6 +78,8 @@ pub(crate) enum Command {
     Build(build::Args),
     /// Prices: fetch, show, history, drift, import, set, review
     Price(price::Args),
+    /// Speeds while everything runs: agents, sub-agents, images, users on one machine
+    Simulate(simulate::Args),
     /// List, show and check the facts behind the answers
     Catalog(catalog::Args),
     /// Read the headers of real model files

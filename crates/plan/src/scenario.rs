@@ -1,0 +1,529 @@
+//! From places to a machine that can be simulated: engines with caches, step times, devices.
+
+use std::collections::BTreeMap;
+
+use localrig_estimate::architecture::{Layout, LayoutError, layout};
+use localrig_estimate::context::{KvType, bytes_for_tokens, state_bytes};
+use localrig_estimate::memory::{Ask, Holding, MemoryError, margin, usable};
+use localrig_estimate::recipe::{Recipe, RecipeError};
+use localrig_estimate::setup::{Setup, SetupError, SpeedError};
+use localrig_estimate::speed::Pace;
+use localrig_estimate::work::Work;
+use localrig_facts::engine::{Allocation, Engine};
+use localrig_facts::format::Format;
+use localrig_facts::machine::{Device, Machine};
+use localrig_facts::model::Model;
+use localrig_facts::unit::{Bytes, BytesPerSec, GbPerS, Seconds};
+use localrig_facts::{Catalog, CatalogError, Id};
+use localrig_simulate::engine as scheduler;
+use localrig_simulate::engine::pool::BLOCK;
+use localrig_simulate::pace::{Link, Split, Tower, step_table};
+use localrig_simulate::scenario::{DeviceFacts, Load, Scenario, Server};
+use localrig_simulate::sharing::Sharing;
+use localrig_simulate::workload::{Role, Workload};
+
+use crate::option::usual_format;
+use crate::placement::{Devices, Place};
+
+/// Why places make no machine to be simulated.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScenarioError {
+    /// A name leads nowhere, or a catalog file is broken.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The model cannot be computed.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The format cannot be applied.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The engine does not run there.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// A fact about memory is missing.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// A fact about speed is missing.
+    #[error(transparent)]
+    Speed(#[from] SpeedError),
+    /// A place is for no role of the workload.
+    #[error("the workload has no role `{role}`")]
+    NoRole {
+        /// The role.
+        role: String,
+        /// Its roles.
+        known: Vec<String>,
+    },
+    /// A role of the workload has no place.
+    #[error("role `{role}` has no model")]
+    NoPlace {
+        /// The role.
+        role: String,
+    },
+    /// The machine has fewer devices.
+    #[error("there is no device {index}: {machine} has {count}, counted from 0")]
+    NoDevice {
+        /// The number.
+        index: u32,
+        /// The machine.
+        machine: String,
+        /// Its devices.
+        count: usize,
+    },
+    /// Nobody says in which format the model is used.
+    #[error("no usual format is known for {model} on {engine}")]
+    NoFormat {
+        /// The model.
+        model: String,
+        /// The engine.
+        engine: String,
+    },
+    /// A role looks at images.
+    #[error("{model} takes no images, role `{role}` has some")]
+    NoVision {
+        /// The model.
+        model: String,
+        /// The role.
+        role: String,
+    },
+    /// A role's context is longer than the model is made for.
+    #[error("{model} is made for at most {limit} tokens of context, role `{role}` has {asked}")]
+    ContextTooLong {
+        /// The model.
+        model: String,
+        /// Its limit.
+        limit: u64,
+        /// The role.
+        role: String,
+        /// Its context.
+        asked: u32,
+    },
+    /// The models do not fit.
+    #[error("{device}: {} GiB needed, {} GiB usable less {} GiB to be kept free", gib(*needed), gib(*usable), gib(*free))]
+    TooSmall {
+        /// The device.
+        device: String,
+        /// What its models take.
+        needed: Bytes,
+        /// What it offers.
+        usable: Bytes,
+        /// What is kept free.
+        free: Bytes,
+    },
+}
+
+fn gib(bytes: Bytes) -> String {
+    format!("{:.1}", bytes.to_gib())
+}
+
+/// How the machine is set up beside the places.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrangement<'a> {
+    /// Engine of places that name none.
+    pub engine: &'a str,
+    /// KV cache type.
+    pub kv: KvType,
+    /// How models share a device.
+    pub sharing: Sharing,
+    /// Link between devices that cut layers; absent = by what the cards have.
+    pub link: Option<Link>,
+}
+
+/// Requests of open loops that a llama.cpp server is given slots for: its own default.
+const OPEN_SLOTS: u32 = 4;
+/// Power of a card while it generates, as a share of its limit: assumed. Large cards draw 0.45 to
+/// 0.7 of it, small ones up to 0.96.
+const DRAW: f64 = 0.6;
+/// Rate at which models are loaded from disk: assumed, an NVMe drive of PCIe 4.0.
+const DISK: BytesPerSec = BytesPerSec::gb_per_s(5.0);
+
+/// A machine to be simulated, with what was assumed on the way.
+#[derive(Clone, Debug)]
+pub struct Arranged {
+    /// What is simulated.
+    pub scenario: Scenario,
+    /// What was decided without being asked, and assumed without being known.
+    pub notes: Vec<String>,
+}
+
+/// One loaded model: what several roles and replicas have in common.
+struct Loaded<'p> {
+    place: &'p Place,
+    roles: Vec<usize>,
+}
+
+/// The machine with the models of the places, for the roles of a workload.
+///
+/// Roles with the same model, format, engine and devices share one loaded copy.
+///
+/// # Errors
+/// When a name is unknown, a role has no model, a fact is missing, or the models do not fit.
+pub fn arrange<'a>(
+    catalog: &'a Catalog,
+    machine: &Machine<'a>,
+    workload: &Workload,
+    places: &[Place],
+    arrangement: Arrangement<'_>,
+) -> Result<Arranged, ScenarioError> {
+    let units: Vec<Device<'a>> = machine
+        .devices
+        .iter()
+        .flat_map(|device| {
+            std::iter::repeat_n(Device { count: 1, ..*device }, device.count as usize)
+        })
+        .collect();
+    let mut loaded: Vec<Loaded<'_>> = Vec::new();
+    for (index, place) in by_role(workload, places)?.into_iter().enumerate() {
+        let same = |one: &&mut Loaded<'_>| {
+            Place { role: String::new(), ..one.place.clone() }
+                == Place { role: String::new(), ..place.clone() }
+        };
+        match loaded.iter_mut().find(same) {
+            Some(one) => one.roles.push(index),
+            None => loaded.push(Loaded { place, roles: vec![index] }),
+        }
+    }
+    let mut arranged = Arranged {
+        scenario: Scenario {
+            devices: units.iter().map(|unit| device_facts(machine, unit)).collect(),
+            sharing: arrangement.sharing,
+            servers: Vec::new(),
+            routes: vec![Vec::new(); workload.roles.len()],
+        },
+        notes: Vec::new(),
+    };
+    let mut held = vec![Bytes::ZERO; units.len()];
+    for one in &loaded {
+        add(catalog, machine, &units, workload, one, arrangement, &mut held, &mut arranged)?;
+    }
+    for (unit, (needed, facts)) in held.iter().zip(&arranged.scenario.devices).enumerate() {
+        let free = margin(facts.usable);
+        if *needed + free > facts.usable && *needed > Bytes::ZERO {
+            return Err(ScenarioError::TooSmall {
+                device: format!("device {unit} ({})", facts.name),
+                needed: *needed,
+                usable: facts.usable,
+                free,
+            });
+        }
+    }
+    Ok(arranged)
+}
+
+/// The place of every role, in the order of the workload.
+fn by_role<'p>(workload: &Workload, places: &'p [Place]) -> Result<Vec<&'p Place>, ScenarioError> {
+    let meant = |place: &Place| -> Option<&str> {
+        let names = || workload.roles.iter().map(|role| role.name.as_str());
+        let exact = names().find(|name| name.eq_ignore_ascii_case(&place.role));
+        let short = place.role.to_lowercase();
+        exact.or_else(|| names().find(|name| name.to_lowercase().starts_with(&short)))
+    };
+    for place in places {
+        if meant(place).is_none() {
+            return Err(ScenarioError::NoRole {
+                role: place.role.clone(),
+                known: workload.roles.iter().map(|role| role.name.clone()).collect(),
+            });
+        }
+    }
+    workload
+        .roles
+        .iter()
+        .map(|role| {
+            let found = places.iter().find(|place| meant(place) == Some(role.name.as_str()));
+            found.ok_or_else(|| ScenarioError::NoPlace { role: role.name.clone() })
+        })
+        .collect()
+}
+
+fn device_facts(machine: &Machine<'_>, unit: &Device<'_>) -> DeviceFacts {
+    let system = machine.system.map(|(_, system, _)| &system.power);
+    let middle = |range: [localrig_facts::unit::Watts; 2]| (range[0] + range[1]) / 2.0;
+    let whole = system.filter(|_| machine.devices.iter().all(Device::is_unified));
+    let busy = whole.and_then(|power| power.measured_load_w).map(middle);
+    DeviceFacts {
+        name: unit.gpu.name.clone(),
+        usable: unit.usable().unwrap_or(Bytes::ZERO),
+        idle: whole.and_then(|power| power.measured_idle_w).map(middle),
+        busy: busy.or_else(|| unit.gpu.board.tdp_w.map(|power| power * DRAW)),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one pass over everything known of a model")]
+fn add<'a>(
+    catalog: &'a Catalog,
+    machine: &Machine<'a>,
+    units: &[Device<'a>],
+    workload: &Workload,
+    loaded: &Loaded<'_>,
+    arrangement: Arrangement<'_>,
+    held: &mut [Bytes],
+    arranged: &mut Arranged,
+) -> Result<(), ScenarioError> {
+    let place = loaded.place;
+    let (model_id, model) = catalog.find::<Model>(&place.model)?;
+    let engine_name = place.engine.as_deref().unwrap_or(arrangement.engine);
+    let (engine_id, engine) = catalog.find::<Engine>(engine_name)?;
+    let (format_id, format) = if let Some(name) = &place.format {
+        readable(catalog, engine, name)?
+    } else {
+        let id = usual_format(catalog, model, engine_id)?;
+        let id = id.ok_or_else(|| ScenarioError::NoFormat {
+            model: model.name.clone(),
+            engine: engine.name.clone(),
+        })?;
+        (id, catalog.get::<Format>(id.as_str())?)
+    };
+    let roles: Vec<&Role> = loaded.roles.iter().map(|role| &workload.roles[*role]).collect();
+    check_roles(model, &roles)?;
+    let vision = roles.iter().any(|role| role.has_images());
+    let layout = layout(catalog, model_id, model)?;
+    let recipe = Recipe::new(catalog, format_id, format)?;
+    let work = Work::new(catalog.constants()?, &layout, &recipe, arrangement.kv);
+    let label = format!("{} {} on {}", model.name, format.name, engine.name);
+    let groups = groups(machine, units, &place.devices)?;
+    let replicas = groups.len() as u32;
+    // Slots and contexts, shared out among replicas.
+    let slots = |role: &&Role| role.streams().unwrap_or(OPEN_SLOTS).div_ceil(replicas);
+    let streams: u32 = roles.iter().map(slots).sum();
+    let cells: u64 =
+        roles.iter().map(|role| u64::from(role.context_tokens) * u64::from(slots(role))).sum();
+    let context = cells.div_ceil(u64::from(streams));
+    let ask = Ask { context, streams: u64::from(streams), kv: arrangement.kv, vision };
+    for group in groups {
+        let whole = group_machine(units, &group);
+        let setup = Setup::new(catalog, engine_id, engine, &whole, recipe.format)?;
+        let holding = Holding {
+            setup: &setup,
+            machine: &whole,
+            model,
+            layout: &layout,
+            weights: &work.weights,
+        };
+        let size = holding.size(ask)?;
+        let fixed = size.weights + size.overhead.value;
+        let pool = engine.memory.allocation == Some(Allocation::Pool);
+        let offered = usable(&setup, &whole)?;
+        let others: Bytes = group.iter().map(|unit| held[*unit as usize]).sum();
+        // vLLM fills what the device has with its cache; others take what was asked for.
+        let room = if pool {
+            (offered - others - fixed - margin(offered)).max(Bytes::ZERO)
+        } else {
+            size.context
+        };
+        let scheduler = schedule(engine_id, engine, &layout, ask, cells, &whole, room);
+        let most = match &scheduler {
+            scheduler::Engine::Vllm(options) => options.sequences.min(256),
+            _ => streams,
+        };
+        let (split, first) =
+            split(units, &group, &place.devices, arrangement.link, &mut arranged.notes);
+        let pace_machine = first.as_ref().unwrap_or(&whole);
+        let pace = Pace::new(catalog, &setup, pace_machine, &work)?;
+        let tower = model.vision.as_ref().filter(|_| vision).and_then(|vision| {
+            // 16-bit weights; four patches a token where the merge is not recorded.
+            let parameters = vision.mmproj_f16_bytes? as f64 / 2.0;
+            Some(Tower {
+                parameters,
+                patches: vision.merge_size.map_or(4.0, |edge| (edge * edge) as f64),
+            })
+        });
+        let steps = step_table(&pace, &work, split, tower, most)?;
+        let bytes = fixed + if pool { minimum_pool(&layout, ask) } else { size.context };
+        let swaps = engine_id.short() == "ollama";
+        let total: Bytes = group.iter().map(|unit| units[*unit as usize].memory).sum();
+        for unit in &group {
+            let share = units[*unit as usize].memory / total;
+            // Ollama loads a model when it is asked: never more than fit at the same time.
+            let own = if swaps {
+                held[*unit as usize].max(bytes * share)
+            } else {
+                held[*unit as usize] + bytes * share
+            };
+            held[*unit as usize] = own;
+        }
+        let index = arranged.scenario.servers.len() as u32;
+        for role in &loaded.roles {
+            arranged.scenario.routes[*role].push(index);
+        }
+        arranged.scenario.servers.push(Server {
+            label: label.clone(),
+            engine: scheduler,
+            steps,
+            devices: group,
+            load: swaps.then(|| Load { memory: bytes, time: bytes / DISK }),
+        });
+    }
+    Ok(())
+}
+
+/// The format of a name; when the engine does not read its files, one that it reads and that is
+/// called alike: `mxfp4` is `mxfp4_moe` in llama.cpp.
+fn readable<'a>(
+    catalog: &'a Catalog,
+    engine: &Engine,
+    name: &str,
+) -> Result<(&'a Id, &'a Format), CatalogError> {
+    let reads =
+        |format: &Format| engine.weight_formats.iter().any(|one| one == format.container.word());
+    let found = catalog.find::<Format>(name)?;
+    if reads(found.1) {
+        return Ok(found);
+    }
+    let begins = found.0.short().to_lowercase();
+    let alike = catalog
+        .all::<Format>()?
+        .iter()
+        .find(|(id, format)| reads(format) && id.short().to_lowercase().starts_with(&begins));
+    Ok(alike.unwrap_or(found))
+}
+
+fn check_roles(model: &Model, roles: &[&Role]) -> Result<(), ScenarioError> {
+    for role in roles {
+        if role.has_images() && model.vision.is_none() {
+            return Err(ScenarioError::NoVision {
+                model: model.name.clone(),
+                role: role.name.clone(),
+            });
+        }
+        if u64::from(role.context_tokens) > model.context_tokens {
+            return Err(ScenarioError::ContextTooLong {
+                model: model.name.clone(),
+                limit: model.context_tokens,
+                role: role.name.clone(),
+                asked: role.context_tokens,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The least cache a pool must have: one context.
+fn minimum_pool(layout: &Layout, ask: Ask) -> Bytes {
+    bytes_for_tokens(layout, ask.context, u64::from(BLOCK), ask.kv)
+}
+
+/// How the engine schedules, with the room it has.
+fn schedule(
+    engine_id: &Id,
+    engine: &Engine,
+    layout: &Layout,
+    ask: Ask,
+    cells: u64,
+    machine: &Machine<'_>,
+    room: Bytes,
+) -> scheduler::Engine {
+    let cells = u32::try_from(cells).unwrap_or(u32::MAX);
+    let streams = u32::try_from(ask.streams).unwrap_or(u32::MAX);
+    let context = u32::try_from(ask.context).unwrap_or(u32::MAX);
+    let state = Bytes::new(state_bytes(layout) as f64);
+    let per_token =
+        (bytes_for_tokens(layout, ask.context, 1, ask.kv) - state) / ask.context.max(1) as f64;
+    match engine.memory.allocation {
+        Some(Allocation::Pool) => {
+            let block = (per_token * f64::from(BLOCK)).max(Bytes::new(1.0));
+            let blocks = (room / block) as u32;
+            // vLLM gives devices of at least 70 GiB a larger budget.
+            let large = machine.devices.iter().any(|one| one.memory >= Bytes::gib(70.0));
+            scheduler::Engine::Vllm(scheduler::vllm::Options {
+                extra_blocks: (state / block).ceil() as u32,
+                ..scheduler::vllm::Options::usual(blocks, large)
+            })
+        }
+        Some(Allocation::Grown) => scheduler::Engine::Mlx(scheduler::mlx::Options::usual(cells)),
+        _ if engine_id.short() == "ollama" => {
+            scheduler::Engine::Ollama(scheduler::ollama::Options { parallel: streams, context })
+        }
+        _ => scheduler::Engine::Llama(scheduler::llama::Options {
+            cuts: state == Bytes::ZERO,
+            ..scheduler::llama::Options::usual(streams, cells, per_token)
+        }),
+    }
+}
+
+/// The groups of devices that each hold a copy.
+fn groups(
+    machine: &Machine<'_>,
+    units: &[Device<'_>],
+    devices: &Devices,
+) -> Result<Vec<Vec<u32>>, ScenarioError> {
+    let groups = match devices {
+        Devices::All => vec![(0..units.len() as u32).collect()],
+        Devices::Layers(all) | Devices::Tensor(all) => vec![all.clone()],
+        Devices::Replicas(all) => all.iter().map(|one| vec![*one]).collect(),
+    };
+    match groups.iter().flatten().find(|index| **index as usize >= units.len()) {
+        Some(index) => Err(ScenarioError::NoDevice {
+            index: *index,
+            machine: machine.name.clone(),
+            count: units.len(),
+        }),
+        None => Ok(groups),
+    }
+}
+
+fn group_machine<'a>(units: &[Device<'a>], group: &[u32]) -> Machine<'a> {
+    let mut kinds: BTreeMap<(&Id, u64), Device<'a>> = BTreeMap::new();
+    for unit in group.iter().map(|one| units[*one as usize]) {
+        kinds
+            .entry((unit.id, unit.memory.get() as u64))
+            .and_modify(|one| one.count += 1)
+            .or_insert(unit);
+    }
+    let devices: Vec<Device<'a>> = kinds.into_values().collect();
+    let names = devices.iter().map(|one| match one.count {
+        1 => one.gpu.name.clone(),
+        count => format!("{count}x {}", one.gpu.name),
+    });
+    Machine { name: names.collect::<Vec<_>>().join(" + "), devices, system: None, units: 1 }
+}
+
+/// How a group computes together; for cut layers also the one device whose pace is asked for.
+fn split<'a>(
+    units: &[Device<'a>],
+    group: &[u32],
+    devices: &Devices,
+    link: Option<Link>,
+    notes: &mut Vec<String>,
+) -> (Split, Option<Machine<'a>>) {
+    if !matches!(devices, Devices::Tensor(all) if all.len() > 1) {
+        return (Split::Layers, None);
+    }
+    // The slowest sets the pace.
+    let bandwidth = |one: &&u32| {
+        units[**one as usize].gpu.memory.bandwidth_gb_per_s.map_or(0.0, GbPerS::written)
+    };
+    let slowest = group.iter().min_by(|a, b| bandwidth(a).total_cmp(&bandwidth(b)));
+    let slowest = slowest.copied().unwrap_or(0);
+    let link = link.unwrap_or_else(|| {
+        let (link, words) = usual_link(&units[slowest as usize]);
+        notes.push(words);
+        link
+    });
+    (Split::Tensor { ways: group.len() as u32, link }, Some(group_machine(units, &[slowest])))
+}
+
+/// The link between cards when nobody says: NVLink where the card has it, else PCIe through main
+/// memory, as drivers of consumer cards leave it.
+///
+/// Measured: NVLink about 5 us and 45 GB/s (bridge); PCIe 4.0 x16 without peer-to-peer 20 us and
+/// 14 GB/s, the bandwidth in proportion to the slot.
+fn usual_link(device: &Device<'_>) -> (Link, String) {
+    /// PCIe 4.0 with 16 lanes.
+    const FULL: f64 = 16.0 * 16.0;
+    let own = &device.gpu.link;
+    if let Some(rate) = own.nvlink_gb_per_s_per_direction {
+        let link = Link { latency: Seconds::us(5.0), bandwidth: rate.quantity() * 0.8 };
+        return (link, "layers are cut over NVLink: 5 us and 80 % of its rate assumed".to_owned());
+    }
+    let generation = own.pcie_gen.unwrap_or(4.0);
+    let lanes = f64::from(own.pcie_lanes.unwrap_or(16));
+    let part = (2.0_f64.powf(generation) * lanes / FULL).min(2.0);
+    let bandwidth = BytesPerSec::gb_per_s(14.0 * part);
+    let words = format!(
+        "layers are cut over PCIe without peer-to-peer: 20 us and {:.0} GB/s assumed",
+        bandwidth.to_gb_per_s()
+    );
+    (Link { latency: Seconds::us(20.0), bandwidth }, words)
+}

@@ -1,0 +1,464 @@
+//! One run: events until the end of the workload.
+
+use localrig_facts::unit::Seconds;
+
+use crate::engine::Policy;
+use crate::meter::Meter;
+use crate::queue::Queue;
+use crate::record::{Record, StepSpan};
+use crate::request::{Request, Sequence};
+use crate::residency::{Ready, Residency};
+use crate::scenario::Scenario;
+use crate::sharing::{Sharing, rates};
+use crate::source::{Effect, Sources};
+use crate::step::{Batch, Cost};
+use crate::time::Nanos;
+use crate::workload::Workload;
+
+/// What one run gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Counts by role.
+    pub meter: Meter,
+    /// Counts by server.
+    pub servers: Vec<ServerCount>,
+    /// Time each device was busy while things were counted.
+    pub busy: Vec<Nanos>,
+    /// Time that was counted.
+    pub window: Nanos,
+    /// What happened, if it was to be recorded.
+    pub record: Option<Record>,
+}
+
+/// Counts of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerCount {
+    /// Steps it took.
+    pub steps: u64,
+    /// Most tokens of cache it used.
+    pub high_water: u64,
+    /// Sequences that lost their cache.
+    pub preemptions: u64,
+    /// Times its model was loaded.
+    pub loads: u64,
+    /// Requests it had not answered in the middle of the counted time.
+    pub outstanding_middle: u64,
+    /// … and at the end.
+    pub outstanding_end: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    /// A source wants to act.
+    Wake(u32),
+    /// A server has something new to look at.
+    Look(u32),
+    /// A step ends, unless its speed has changed since.
+    StepEnd { server: u32, epoch: u32 },
+    /// A model is loaded.
+    Loaded(u32),
+    /// Half of the counted time is over.
+    Middle,
+}
+
+/// A server at work.
+struct Working {
+    policy: Box<dyn Policy>,
+    /// The step in flight.
+    flight: Option<Flight>,
+    /// Whether a look is due anyway.
+    looked: bool,
+    epoch: u32,
+    /// Whether no other server uses its devices.
+    alone: bool,
+    count: ServerCount,
+}
+
+/// A step in flight.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    cost: Cost,
+    began: Nanos,
+    /// Nanoseconds it would still take alone, when it was last looked at.
+    rest: f64,
+    rate: f64,
+    seen: Nanos,
+}
+
+/// A device at work.
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    flights: u32,
+    since: Nanos,
+    busy: Nanos,
+}
+
+struct Simulation<'a> {
+    scenario: &'a Scenario,
+    queue: Queue<Event>,
+    sources: Sources,
+    servers: Vec<Working>,
+    devices: Vec<Load>,
+    residency: Residency,
+    /// The server each source was last sent to.
+    last: Vec<Option<u32>>,
+    meter: Meter,
+    from: Nanos,
+    batch: Batch,
+    answered: Vec<Sequence>,
+    effects: Vec<Effect>,
+    record: Option<Record>,
+    costs: Vec<Cost>,
+    rates: Vec<f64>,
+}
+
+/// Runs a workload once.
+///
+/// The same scenario, workload, seed and replicate give the same run. With `record`, steps and
+/// requests of the first part of the run are kept.
+pub fn run(
+    scenario: &Scenario,
+    workload: &Workload,
+    seed: u64,
+    replicate: u64,
+    record: Option<Record>,
+) -> Run {
+    let from = Nanos::of(Seconds::new(workload.run.warm_up_s));
+    let until = workload.run.duration_s.map(|time| from + Nanos::of(Seconds::new(time)));
+    let limits: Vec<_> = workload.roles.iter().map(|role| role.limit).collect();
+    let sources = Sources::new(workload, seed, replicate);
+    let servers = scenario.servers.iter().enumerate().map(|(index, server)| Working {
+        policy: server.engine.policy(),
+        flight: None,
+        looked: false,
+        epoch: 0,
+        alone: scenario.servers.iter().enumerate().all(|(other, one)| {
+            other == index || !one.devices.iter().any(|device| server.devices.contains(device))
+        }),
+        count: ServerCount::default(),
+    });
+    let mut simulation = Simulation {
+        scenario,
+        queue: Queue::default(),
+        sources,
+        servers: servers.collect(),
+        devices: vec![Load::default(); scenario.devices.len()],
+        residency: Residency::new(scenario),
+        last: Vec::new(),
+        meter: Meter::new(&limits, from),
+        from,
+        batch: Batch::default(),
+        answered: Vec::new(),
+        effects: Vec::new(),
+        record,
+        costs: Vec::new(),
+        rates: Vec::new(),
+    };
+    let end = simulation.go(until);
+    simulation.finish(end)
+}
+
+impl Simulation<'_> {
+    /// Handles events until nothing is left or the time is over; the time of the end.
+    fn go(&mut self, until: Option<Nanos>) -> Nanos {
+        if let Some(until) = until {
+            let half = Nanos::new(until.since(self.from).get() / 2);
+            self.queue.push(self.from + half, Event::Middle);
+        }
+        self.sources.start(&mut self.effects);
+        self.apply(Nanos::ZERO);
+        while let Some((now, event)) = self.queue.pop() {
+            if until.is_some_and(|until| now >= until) {
+                break;
+            }
+            match event {
+                Event::Wake(source) => {
+                    self.sources.wake(source, now, &mut self.effects);
+                    self.apply(now);
+                }
+                Event::Look(server) => {
+                    self.servers[server as usize].looked = false;
+                    self.start(server as usize, now);
+                }
+                Event::StepEnd { server, epoch } => {
+                    if self.servers[server as usize].epoch == epoch {
+                        self.step_end(server as usize, now);
+                    }
+                }
+                Event::Loaded(server) => {
+                    self.residency.loaded(server as usize, now);
+                    self.start(server as usize, now);
+                }
+                Event::Middle => {
+                    for server in &mut self.servers {
+                        server.count.outstanding_middle = server.policy.outstanding() as u64;
+                    }
+                }
+            }
+        }
+        until.unwrap_or(self.queue.now())
+    }
+
+    fn finish(mut self, end: Nanos) -> Run {
+        for device in &mut self.devices {
+            if device.flights > 0 {
+                device.busy += end.since(device.since.max(self.from));
+            }
+        }
+        let servers = self.servers.into_iter().map(|server| ServerCount {
+            preemptions: server.policy.preemptions(),
+            outstanding_end: server.policy.outstanding() as u64,
+            ..server.count
+        });
+        Run {
+            servers: servers.collect(),
+            meter: self.meter,
+            busy: self.devices.iter().map(|device| device.busy).collect(),
+            window: end.since(self.from),
+            record: self.record,
+        }
+    }
+
+    /// Carries out what sources brought about.
+    fn apply(&mut self, now: Nanos) {
+        let mut index = 0;
+        // Effects may bring about further ones: a request that is given up at once.
+        while index < self.effects.len() {
+            match self.effects[index] {
+                Effect::Wake(at, source) => self.queue.push(at.max(now), Event::Wake(source)),
+                Effect::Ask(request) => self.submit(request, now),
+            }
+            index += 1;
+        }
+        self.effects.clear();
+    }
+
+    fn submit(&mut self, request: Request, now: Nanos) {
+        self.meter.asked(request.role, now);
+        let server = self.route(&request);
+        let working = &mut self.servers[server as usize];
+        working.policy.submit(request);
+        if working.flight.is_none() && !working.looked {
+            working.looked = true;
+            // Behind everything that happens at the same time.
+            self.queue.push(now, Event::Look(server));
+        }
+        self.give_up(server as usize, now);
+    }
+
+    /// The server for a request: the one with least to do; of equals the one that may have its
+    /// context in the cache, then the first.
+    fn route(&mut self, request: &Request) -> u32 {
+        let replicas = &self.scenario.routes[request.role as usize];
+        if let [only] = replicas[..] {
+            return only;
+        }
+        let source = request.source as usize;
+        if source >= self.last.len() {
+            self.last.resize(source + 1, None);
+        }
+        let last = self.last[source];
+        let least = replicas.iter().copied().min_by_key(|one| {
+            let busy = self.servers[*one as usize].policy.outstanding();
+            (busy, Some(*one) != last, *one)
+        });
+        let chosen = least.unwrap_or(replicas[0]);
+        self.last[source] = Some(chosen);
+        chosen
+    }
+
+    /// Tells the sources of requests that a server gave up.
+    fn give_up(&mut self, server: usize, now: Nanos) {
+        while let Some(request) = self.servers[server].policy.refused() {
+            self.meter.refused(request.role, now);
+            self.sources.ended(request.source, None, now, &mut self.effects);
+        }
+    }
+
+    /// Starts the next step of a server, if it has something to do and may.
+    fn start(&mut self, index: usize, now: Nanos) {
+        if self.servers[index].flight.is_some() {
+            return;
+        }
+        if self.scenario.servers[index].load.is_some() {
+            if self.servers[index].policy.outstanding() == 0 {
+                self.others_may_load(index, now);
+                return;
+            }
+            let servers = &self.servers;
+            let idle = |other: usize| {
+                servers[other].flight.is_none() && servers[other].policy.outstanding() == 0
+            };
+            match self.residency.ready(self.scenario, index, now, idle) {
+                Ready::Now => {}
+                Ready::Wait => return,
+                Ready::Loading(time) => {
+                    self.servers[index].count.loads += 1;
+                    self.queue.push(now + time, Event::Loaded(index as u32));
+                    return;
+                }
+            }
+        }
+        let working = &mut self.servers[index];
+        self.batch.clear();
+        working.policy.schedule(now, &mut self.batch);
+        let held = working.policy.cached_tokens();
+        working.count.high_water = working.count.high_water.max(held);
+        if self.batch.is_empty() {
+            self.give_up(index, now);
+            self.apply(now);
+            return;
+        }
+        let cost = self.scenario.servers[index].steps.cost(&self.batch);
+        let nanos = Nanos::of(cost.duration);
+        working.count.steps += 1;
+        working.epoch = working.epoch.wrapping_add(1);
+        working.flight =
+            Some(Flight { cost, began: now, rest: nanos.get() as f64, rate: 1.0, seen: now });
+        if working.alone {
+            let end = Event::StepEnd { server: index as u32, epoch: working.epoch };
+            self.queue.push(now + nanos, end);
+        }
+        let alone = working.alone;
+        for device in &self.scenario.servers[index].devices {
+            let device = &mut self.devices[*device as usize];
+            if device.flights == 0 {
+                device.since = now;
+            }
+            device.flights += 1;
+        }
+        if !alone {
+            self.share(index, now, true);
+        }
+        if self.record.is_some() {
+            self.note_step(index);
+        }
+        self.give_up(index, now);
+        self.apply(now);
+    }
+
+    /// A server without work lets others have its memory.
+    fn others_may_load(&mut self, index: usize, now: Nanos) {
+        for other in 0..self.servers.len() {
+            let working = &mut self.servers[other];
+            let waits = working.flight.is_none() && working.policy.outstanding() > 0;
+            if other != index && waits && !working.looked {
+                working.looked = true;
+                self.queue.push(now, Event::Look(other as u32));
+            }
+        }
+    }
+
+    fn step_end(&mut self, index: usize, now: Nanos) {
+        let working = &mut self.servers[index];
+        working.flight = None;
+        for device in &self.scenario.servers[index].devices {
+            let device = &mut self.devices[*device as usize];
+            device.flights -= 1;
+            if device.flights == 0 {
+                device.busy += now.since(device.since.max(self.from));
+            }
+        }
+        working.policy.complete(now, &mut self.meter, &mut self.answered);
+        if let Some(record) = &mut self.record {
+            record.step_end(index as u32, now);
+        }
+        let alone = working.alone;
+        if !self.answered.is_empty() {
+            self.answer(now);
+        }
+        if !alone {
+            self.share(index, now, false);
+        }
+        self.start(index, now);
+    }
+
+    /// Hands out answers.
+    fn answer(&mut self, now: Nanos) {
+        let mut answered = std::mem::take(&mut self.answered);
+        for sequence in answered.drain(..) {
+            self.meter.answered(&sequence, now);
+            if let Some(record) = &mut self.record {
+                record.request(&sequence);
+            }
+            self.sources.ended(sequence.request.source, Some(&sequence), now, &mut self.effects);
+        }
+        self.answered = answered;
+        self.apply(now);
+    }
+
+    /// Sets the speeds of all steps on the devices of a server anew.
+    fn share(&mut self, index: usize, now: Nanos, started: bool) {
+        let scenario = self.scenario;
+        for other in 0..self.servers.len() {
+            let touched = other == index
+                || scenario.servers[other]
+                    .devices
+                    .iter()
+                    .any(|one| scenario.servers[index].devices.contains(one));
+            if !touched || self.servers[other].flight.is_none() {
+                continue;
+            }
+            let rate = self.rate(other);
+            let working = &mut self.servers[other];
+            let Some(flight) = &mut working.flight else { continue };
+            if (flight.rate - rate).abs() < 1e-12 && !(started && other == index) {
+                continue;
+            }
+            flight.rest =
+                (flight.rest - now.since(flight.seen).get() as f64 * flight.rate).max(0.0);
+            flight.seen = now;
+            flight.rate = rate;
+            working.epoch = working.epoch.wrapping_add(1);
+            let nanos = Nanos::new((flight.rest / rate).ceil() as u64);
+            let end = Event::StepEnd { server: other as u32, epoch: working.epoch };
+            self.queue.push(now + nanos, end);
+        }
+    }
+
+    /// Speed of a server's step: that on its most crowded device.
+    fn rate(&mut self, index: usize) -> f64 {
+        let mut slowest: f64 = 1.0;
+        for device in &self.scenario.servers[index].devices {
+            let (mut own, mut rank) = (0, 0);
+            self.costs.clear();
+            for (other, working) in self.servers.iter().enumerate() {
+                let Some(flight) = &working.flight else { continue };
+                if self.scenario.servers[other].devices.contains(device) {
+                    if other == index {
+                        own = rank;
+                    }
+                    rank += 1;
+                    self.costs.push(flight.cost);
+                }
+            }
+            rates(self.scenario.sharing, &self.costs, &mut self.rates);
+            slowest = slowest.min(self.rates.get(own).copied().unwrap_or(1.0));
+        }
+        slowest
+    }
+
+    fn note_step(&mut self, index: usize) {
+        let (Some(record), Some(flight)) = (&mut self.record, &self.servers[index].flight) else {
+            return;
+        };
+        record.step_begin(StepSpan {
+            server: index as u32,
+            begin: flight.began,
+            end: Nanos::MAX,
+            streams: self.batch.decode.len() as u32,
+            prompt_tokens: self.batch.prompt_tokens(),
+        });
+    }
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            devices: Vec::new(),
+            sharing: Sharing::TimeSlice,
+            routes: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The seam to the speed model: how long one step of an engine takes, given what is in it.
+//!
+//! The simulator asks for millions of steps, so the speed model is asked once, at grid points, and
+//! [`StepTable`] answers by linear interpolation:
+//!
+//! ```text
+//! step = max(prefill(tokens + streams), weights(streams)) + sum over streams of cache(depth)
+//!        + sum over prompts of tokens * attention(depth)
+//! ```
+//!
+//! Prompt tokens and generating streams go through the weights together, so a mixed step costs
+//! about what a prompt of all its tokens costs, and never less than the streams alone.
+
+use localrig_facts::unit::Seconds;
+
+/// Part of a prompt that a step computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// New tokens.
+    pub tokens: u32,
+    /// Tokens that are in the cache before them.
+    pub depth: u32,
+}
+
+/// What a step computes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Tokens in the context of each stream that generates one token.
+    pub decode: Vec<u32>,
+    /// Parts of prompts.
+    pub chunks: Vec<Chunk>,
+    /// Tokens of images that are encoded first.
+    pub image_tokens: u32,
+    /// Time that is spent beside the model: copying caches.
+    pub extra: Seconds,
+}
+
+impl Batch {
+    /// Makes it empty; its memory stays.
+    pub fn clear(&mut self) {
+        self.decode.clear();
+        self.chunks.clear();
+        self.image_tokens = 0;
+        self.extra = Seconds::ZERO;
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.decode.is_empty() && self.chunks.is_empty()
+    }
+
+    /// Prompt tokens in it.
+    pub fn prompt_tokens(&self) -> u32 {
+        self.chunks.iter().map(|chunk| chunk.tokens).sum()
+    }
+}
+
+/// What a step costs when it has the device for itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// How long it takes.
+    pub duration: Seconds,
+    /// Share of the memory bandwidth it uses, 0 to 1.
+    pub bandwidth: f64,
+    /// Share of the arithmetic it uses, 0 to 1.
+    pub arithmetic: f64,
+}
+
+/// Half-widths of the 80 % intervals of the speed model, as factors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Uncertainty {
+    /// Of generation.
+    pub decode: f64,
+    /// Of prompts.
+    pub prefill: f64,
+}
+
+/// Demand on a device for steps that only generate and for those that read prompts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Demand {
+    /// Share of the bandwidth, share of the arithmetic, of a generating step.
+    pub decode: [f64; 2],
+    /// The same of a step with a prompt.
+    pub prefill: [f64; 2],
+}
+
+impl Default for Demand {
+    /// Generation is bound by memory, prompts by arithmetic.
+    fn default() -> Self {
+        Self { decode: [0.9, 0.3], prefill: [0.35, 0.95] }
+    }
+}
+
+/// Times of the steps of one model on its devices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepTable {
+    /// Time of a step without context by number of streams: `streams`, nanoseconds.
+    weights: Vec<[f64; 2]>,
+    /// Cost of context in such a step relative to one stream alone, by number of streams.
+    crowd: Vec<[f64; 2]>,
+    /// Weights and crowd by number of streams, up to [`DENSE`], to be looked up.
+    dense: Vec<[f64; 2]>,
+    /// Time one stream's context takes, at the depths of the grid.
+    cache: Vec<f64>,
+    /// Time of a prompt without context, by its tokens.
+    prompt: Vec<[f64; 2]>,
+    /// Time a token of a prompt takes more, at the depths of the grid.
+    attention: Vec<f64>,
+    /// Time an image token takes in the encoder.
+    image: f64,
+    /// Demand on the device.
+    pub demand: Demand,
+    /// How far off the times may be.
+    pub uncertainty: Uncertainty,
+}
+
+/// Numbers of streams whose times are looked up; above, they are interpolated.
+const DENSE: usize = 64;
+/// Numbers of streams that are asked for.
+const STREAMS: [u32; 25] = [
+    1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 512,
+    1_024,
+];
+/// Lengths of prompts that are asked for.
+const PROMPTS: [u32; 16] =
+    [1, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 1_024, 2_048, 4_096, 8_192, 16_384];
+/// Prompt whose time at depth tells what attention costs.
+const PROBE: u32 = 512;
+/// First step of the grid of depths is empty, then it doubles from here.
+const SHALLOW: u32 = 128;
+/// Depths of the grid: 0, 128, 256, … 2^21.
+const DEPTHS: usize = 16;
+
+impl StepTable {
+    /// Tabulates a speed model.
+    ///
+    /// `decode(depth, streams)` is the time of a step of streams that all have this context,
+    /// `prefill(tokens, depth)` the time of a prompt behind a cached context, `image` the time of
+    /// the encoder per image token. At most `streams` streams will run together.
+    ///
+    /// # Errors
+    /// What `decode` or `prefill` fail with.
+    pub fn new<E>(
+        streams: u32,
+        uncertainty: Uncertainty,
+        image: Seconds,
+        decode: impl Fn(f64, f64) -> Result<Seconds, E>,
+        prefill: impl Fn(f64, f64) -> Result<Seconds, E>,
+    ) -> Result<Self, E> {
+        let nanos = |time: Seconds| time.get() * 1e9;
+        let depth = |index: usize| f64::from(grid_depth(index));
+        let empty = nanos(decode(0.0, 1.0)?);
+        let cache = (0..DEPTHS)
+            .map(|index| Ok((nanos(decode(depth(index), 1.0)?) - empty).max(0.0)))
+            .collect::<Result<Vec<_>, E>>()?;
+        let (far, far_cost) = (depth(DEPTHS - 1), cache[DEPTHS - 1]);
+        let (mut weights, mut crowd) = (Vec::new(), Vec::new());
+        for count in STREAMS {
+            let own = f64::from(count);
+            let base = nanos(decode(0.0, own)?);
+            let at_depth = nanos(decode(far, own)?) - base;
+            weights.push([own, base]);
+            crowd.push([own, if far_cost > 0.0 { at_depth / (own * far_cost) } else { 1.0 }]);
+            if count >= streams {
+                break;
+            }
+        }
+        let prompt = PROMPTS
+            .into_iter()
+            .map(|tokens| Ok([f64::from(tokens), nanos(prefill(f64::from(tokens), 0.0)?)]))
+            .collect::<Result<Vec<_>, E>>()?;
+        let probe = f64::from(PROBE);
+        let shallow = nanos(prefill(probe, 0.0)?);
+        let attention = (0..DEPTHS)
+            .map(|index| Ok((nanos(prefill(probe, depth(index))?) - shallow).max(0.0) / probe))
+            .collect::<Result<Vec<_>, E>>()?;
+        let dense = (0..=DENSE)
+            .map(|count| [line(&weights, count as f64), line(&crowd, count as f64)])
+            .collect();
+        Ok(Self {
+            weights,
+            crowd,
+            dense,
+            cache,
+            prompt,
+            attention,
+            image: nanos(image),
+            demand: Demand::default(),
+            uncertainty,
+        })
+    }
+
+    /// The same model, slower by these factors: generation, prompts.
+    #[must_use]
+    pub fn scaled(&self, decode: f64, prefill: f64) -> Self {
+        let points = |all: &[[f64; 2]], factor: f64| {
+            all.iter().map(|[at, value]| [*at, value * factor]).collect()
+        };
+        let values = |all: &[f64], factor: f64| all.iter().map(|one| one * factor).collect();
+        Self {
+            weights: points(&self.weights, decode),
+            dense: points_both(&self.dense, decode),
+            cache: values(&self.cache, decode),
+            prompt: points(&self.prompt, prefill),
+            attention: values(&self.attention, prefill),
+            image: self.image * prefill,
+            ..self.clone()
+        }
+    }
+
+    /// Time of a step of `streams` streams with `depth` tokens of context each.
+    pub fn decode(&self, depth: u32, streams: u32) -> Seconds {
+        let [weights, crowd] = self.weights_and_crowd(streams as usize);
+        Seconds::new((weights + f64::from(streams) * crowd * on_grid(&self.cache, depth)) * 1e-9)
+    }
+
+    /// Time to read a prompt of `tokens` behind `depth` cached ones in one step.
+    pub fn prefill(&self, tokens: u32, depth: u32) -> Seconds {
+        let attention = f64::from(tokens) * on_grid(&self.attention, depth);
+        Seconds::new((line(&self.prompt, f64::from(tokens)) + attention) * 1e-9)
+    }
+
+    /// Time to encode an image.
+    pub fn image(&self, tokens: u32) -> Seconds {
+        Seconds::new(f64::from(tokens) * self.image * 1e-9)
+    }
+
+    /// What a step costs.
+    pub fn cost(&self, batch: &Batch) -> Cost {
+        let streams = batch.decode.len();
+        let [weights, crowd] = self.weights_and_crowd(streams);
+        let context: f64 = batch.decode.iter().map(|depth| on_grid(&self.cache, *depth)).sum();
+        let mut nanos = context * crowd + if streams > 0 { weights } else { 0.0 };
+        let mut demand = self.demand.decode;
+        if !batch.chunks.is_empty() {
+            let tokens = batch.prompt_tokens() as usize + streams;
+            let together = line(&self.prompt, tokens as f64);
+            let attention: f64 = batch
+                .chunks
+                .iter()
+                .map(|chunk| f64::from(chunk.tokens) * on_grid(&self.attention, chunk.depth))
+                .sum();
+            nanos = context * crowd + together.max(weights) + attention;
+            demand = self.demand.prefill;
+        }
+        nanos += f64::from(batch.image_tokens) * self.image + batch.extra.get() * 1e9;
+        Cost { duration: Seconds::new(nanos * 1e-9), bandwidth: demand[0], arithmetic: demand[1] }
+    }
+
+    fn weights_and_crowd(&self, streams: usize) -> [f64; 2] {
+        self.dense.get(streams).copied().unwrap_or_else(|| {
+            [line(&self.weights, streams as f64), line(&self.crowd, streams as f64)]
+        })
+    }
+}
+
+fn points_both(all: &[[f64; 2]], factor: f64) -> Vec<[f64; 2]> {
+    // The second value is a ratio and stays.
+    all.iter().map(|[weights, crowd]| [weights * factor, *crowd]).collect()
+}
+
+/// Depth at a point of the grid.
+fn grid_depth(index: usize) -> u32 {
+    if index == 0 { 0 } else { SHALLOW << (index - 1) }
+}
+
+/// Value at a depth, between the points of the grid; above the last one the line goes on.
+fn on_grid(values: &[f64], depth: u32) -> f64 {
+    let above = (depth / SHALLOW).checked_ilog2().map_or(1, |log| log as usize + 2);
+    let above = above.min(DEPTHS - 1);
+    let (low, high) = (f64::from(grid_depth(above - 1)), f64::from(grid_depth(above)));
+    let part = (f64::from(depth) - low) / (high - low);
+    values[above - 1] + part * (values[above] - values[above - 1])
+}
+
+/// Value on a line through points; beyond the ends the outer pieces go on, never below nothing.
+fn line(points: &[[f64; 2]], at: f64) -> f64 {
+    let [first, rest @ ..] = points else { return 0.0 };
+    if rest.is_empty() || at <= first[0] {
+        return first[1];
+    }
+    let above = points.partition_point(|point| point[0] < at).min(points.len() - 1);
+    let ([x0, y0], [x1, y1]) = (points[above - 1], points[above]);
+    (y0 + (at - x0) / (x1 - x0) * (y1 - y0)).max(0.0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+
+    /// A model that generates a token in `weights + streams * depth * cache`, and reads prompts in
+    /// `tokens * token + tokens * depth * attention`; all in microseconds.
+    pub(crate) fn simple(weights: f64, cache: f64, token: f64) -> StepTable {
+        let ok = Ok::<Seconds, Infallible>;
+        let uncertainty = Uncertainty { decode: 1.2, prefill: 1.5 };
+        let Ok(table) = StepTable::new(
+            1_024,
+            uncertainty,
+            Seconds::us(token),
+            |depth, streams| {
+                ok(Seconds::us(weights + 20.0 * (streams - 1.0) + cache * depth * streams))
+            },
+            |tokens, depth| {
+                ok(Seconds::us(2_000.0 + tokens * token + tokens * depth * token / 1e5))
+            },
+        );
+        table
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_of_a_linear_model_gives_the_model(
+            depth in 0_u32..2_000_000, streams in 1_u32..1_500, tokens in 1_u32..20_000,
+        ) {
+            let table = simple(10_000.0, 0.05, 100.0);
+            let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-6;
+            let (d, s, t) = (f64::from(depth), f64::from(streams), f64::from(tokens));
+            let decode = 10_000.0 + 20.0 * (s - 1.0) + 0.05 * d * s;
+            prop_assert!(near(table.decode(depth, streams).to_us(), decode));
+            let prefill = 2_000.0 + t * 100.0 + t * d / 1e3;
+            prop_assert!(near(table.prefill(tokens, depth).to_us(), prefill));
+            let batch = Batch { decode: vec![depth; streams as usize], ..Batch::default() };
+            prop_assert!(near(table.cost(&batch).duration.to_us(), decode));
+        }
+
+        #[test]
+        fn more_in_a_step_never_takes_less(
+            depths in proptest::collection::vec(0_u32..100_000, 1..20), tokens in 1_u32..4_000, depth in 0_u32..100_000,
+        ) {
+            let table = simple(10_000.0, 0.05, 100.0);
+            let mut batch = Batch { decode: depths, ..Batch::default() };
+            let alone = table.cost(&batch).duration;
+            batch.chunks.push(Chunk { tokens, depth });
+            let mixed = table.cost(&batch).duration;
+            prop_assert!(mixed >= alone);
+            prop_assert!(mixed >= table.prefill(tokens, depth));
+            batch.image_tokens = 5;
+            prop_assert!(table.cost(&batch).duration > mixed);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Means without a run: bounded by what is possible, and near what a simulation says.
+
+use std::collections::BTreeMap;
+
+use localrig_facts::unit::{Bytes, Seconds};
+use localrig_simulate::engine::{Engine, llama};
+use localrig_simulate::load::{Load, demands, loads};
+use localrig_simulate::run::run;
+use localrig_simulate::scenario::{DeviceFacts, Scenario, Server};
+use localrig_simulate::sharing::Sharing;
+use localrig_simulate::step::{StepTable, Uncertainty};
+use localrig_simulate::workload::Workload;
+use proptest::prelude::*;
+
+fn table(weights_us: f64, stream_us: f64, token_us: f64) -> StepTable {
+    let Ok(table) = StepTable::new(
+        64,
+        Uncertainty { decode: 1.2, prefill: 1.5 },
+        Seconds::us(token_us),
+        |depth, streams| {
+            Ok::<_, std::convert::Infallible>(Seconds::us(
+                weights_us + stream_us * streams + 0.01 * depth * streams,
+            ))
+        },
+        |tokens, depth| Ok(Seconds::us(2_000.0 + token_us * tokens + tokens * depth / 5_000.0)),
+    );
+    table
+}
+
+/// The home office with every model on a device of its own or all on one.
+fn home_office(together: bool, weights_us: f64, token_us: f64) -> (Scenario, Workload) {
+    let text = include_str!("../../../workloads/home-office.toml");
+    let mut workload =
+        Workload::parse("home-office", text, &BTreeMap::new()).expect("a shipped workload");
+    // Means take sub-agents to work all the time; here they do.
+    for role in &mut workload.roles {
+        if let Some(agent) = &mut role.agent {
+            agent.spawned = false;
+            agent.spawn = None;
+        }
+    }
+    let devices = if together { 1 } else { 3 };
+    let server = |index: u32| Server {
+        label: index.to_string(),
+        engine: Engine::Llama(llama::Options::usual(4, 262_144, Bytes::new(50_000.0))),
+        steps: table(weights_us / f64::from(index + 1), 150.0, token_us),
+        devices: vec![index % devices],
+        load: None,
+    };
+    let scenario = Scenario {
+        servers: (0..3).map(server).collect(),
+        devices: (0..devices)
+            .map(|_| DeviceFacts {
+                name: "device".to_owned(),
+                usable: Bytes::gib(96.0),
+                idle: None,
+                busy: None,
+            })
+            .collect(),
+        sharing: Sharing::TimeSlice,
+        routes: vec![vec![0], vec![1], vec![2]],
+    };
+    (scenario, workload)
+}
+
+fn load_of(scenario: &Scenario) -> Vec<Load<'_>> {
+    scenario
+        .servers
+        .iter()
+        .map(|server| Load { steps: &server.steps, devices: &server.devices })
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn a_loaded_stream_is_never_faster_than_alone_and_never_stops(
+        weights in 1_000.0..50_000.0_f64, token in 10.0..2_000.0_f64, together: bool,
+    ) {
+        let (scenario, workload) = home_office(together, weights, token);
+        for one in loads(&load_of(&scenario), Sharing::TimeSlice, &demands(&workload, &scenario.routes)) {
+            prop_assert!(one.loaded.get() <= one.alone.get() * 1.000_001);
+            prop_assert!(one.crowded.get() <= one.alone.get() * 1.000_001);
+            // All streams at once, and nine tenths of the time for prompts, is the worst there is.
+            prop_assert!(one.loaded.get() >= one.crowded.get() * 0.0999);
+            prop_assert!((0.0..=1.0).contains(&one.busy));
+        }
+    }
+
+    #[test]
+    fn a_faster_model_or_a_device_of_its_own_never_slows_a_role_down(
+        weights in 1_000.0..50_000.0_f64, token in 10.0..1_000.0_f64,
+    ) {
+        let speeds = |together, weights, token| {
+            let (scenario, workload) = home_office(together, weights, token);
+            let all = loads(&load_of(&scenario), Sharing::TimeSlice, &demands(&workload, &scenario.routes));
+            all.iter().map(|one| one.loaded.get()).collect::<Vec<_>>()
+        };
+        let shared = speeds(true, weights, token);
+        let apart = speeds(false, weights, token);
+        let faster = speeds(false, weights * 0.8, token * 0.8);
+        for role in 0..3 {
+            prop_assert!(apart[role] >= shared[role] * 0.999, "{apart:?} {shared:?}");
+            prop_assert!(faster[role] >= apart[role] * 0.999, "{faster:?} {apart:?}");
+        }
+    }
+}
+
+#[test]
+fn means_come_near_a_simulation() {
+    let mut said = Vec::new();
+    for (together, weights) in [(false, 12_000.0), (true, 12_000.0), (true, 25_000.0)] {
+        let (scenario, workload) = home_office(together, weights, 300.0);
+        let means =
+            loads(&load_of(&scenario), Sharing::TimeSlice, &demands(&workload, &scenario.routes));
+        let runs: Vec<_> = (0..6).map(|one| run(&scenario, &workload, 1, one, None)).collect();
+        for (index, mean) in means.iter().enumerate() {
+            let gaps: Vec<f64> = runs
+                .iter()
+                .filter_map(|run| Some(run.meter.roles[index].gaps.mean()?.get()))
+                .collect();
+            let simulated = gaps.len() as f64 / gaps.iter().sum::<f64>();
+            let ratio = mean.loaded.get() / simulated;
+            assert!((0.6..1.6).contains(&ratio), "role {index}, together {together}: {ratio}");
+            said.push((ratio - 1.0).abs());
+        }
+    }
+    said.sort_by(f64::total_cmp);
+    let median = said[said.len() / 2];
+    assert!(median < 0.2, "median deviation {median}, all {said:?}");
+}
