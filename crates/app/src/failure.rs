@@ -59,6 +59,11 @@ impl Failure {
         Self { code, message: message.into(), details: Vec::new(), hints: Vec::new() }
     }
 
+    /// What is wrong, in one line.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Something that should not happen.
     pub(crate) fn bug(error: impl fmt::Display) -> Self {
         Self::new(BUG, format!("this is a bug in localrig: {error}"))

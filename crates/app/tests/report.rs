@@ -1,9 +1,4 @@
 //! The research repository: deterministic, every link leads somewhere, people's text survives.
-#![expect(
-    clippy::case_sensitive_file_extension_comparisons,
-    reason = "the program wrote the names"
-)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests run the program and read its files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

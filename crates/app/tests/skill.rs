@@ -1,6 +1,5 @@
 //! The agent skill: its front matter is valid, every command in it runs, every question is answered
 //! in the first lines.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "tests run the program and read its files")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -4,6 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use localrig_estimate::accuracy::judge_rows;
 use localrig_estimate::architecture::layout;
 use localrig_estimate::context::KvType;
 use localrig_estimate::recipe::Recipe;
@@ -13,6 +14,7 @@ use localrig_estimate::work::Work;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
 use localrig_facts::machine::parse_machine;
+use localrig_facts::measured::SpeedRow;
 use localrig_facts::model::Model;
 use rayon::prelude::*;
 
@@ -48,6 +50,11 @@ fn estimates(criterion: &mut Criterion) {
                 })
                 .sum::<f64>()
         });
+    });
+    let rows: Vec<SpeedRow> = catalog.rows("measured/speed.csv").unwrap();
+    let rows: Vec<SpeedRow> = rows.iter().cycle().take(10_000).cloned().collect();
+    group.bench_function("ten thousand rows judged", |bencher| {
+        bencher.iter(|| judge_rows(&catalog, &rows).unwrap().len());
     });
     group.finish();
 }

@@ -67,20 +67,28 @@ fn brief(row: &SpeedRow) -> String {
 
 #[test]
 fn reports_of_four_tools_become_rows() {
-    let mut lines = String::new();
-    for (text, given) in [
+    let reports = [
         (LLAMA_BENCH, Given::default()),
         (LLAMA_BENCH_CSV, Given::default()),
         (VLLM, given()),
         (AIPERF, given()),
         (GUIDELLM, given()),
-    ] {
-        let (tool, rows) = import(text, &given).unwrap();
-        for row in rows {
-            lines.push_str(&format!("{tool:?}: {}\n", brief(&row)));
-        }
-    }
-    insta::assert_snapshot!(lines, @"");
+    ];
+    let lines: String = reports
+        .iter()
+        .flat_map(|(text, given)| {
+            let (tool, rows) = import(text, given).unwrap();
+            rows.into_iter().map(move |row| format!("{tool:?}: {}\n", brief(&row)))
+        })
+        .collect();
+    insta::assert_snapshot!(lines, @r"
+    LlamaBench: NVIDIA GeForce RTX 5090 llama.cpp Qwen3-8B Q4_K_M prefill p512.0 d0.0 g0.0 c1.0 13500.5/13500.5 prefill_timer total/C
+    LlamaBench: NVIDIA GeForce RTX 5090 llama.cpp Qwen3-8B Q4_K_M decode p0.0 d4096.0 g128.0 c1.0 190.25/190.25 decode_only total/C
+    LlamaBench: NVIDIA GeForce RTX 5090 llama.cpp Qwen3-8B Q4_K_M decode p0.0 d4096.0 g128.0 c1.0 190.25/190.25 decode_only total/C
+    VllmBench: rtx-5090 vllm Qwen/Qwen3-8B bf16 decode p1024.0 d1024.0 g256.0 c8.0 273.1/40.0 wall_incl_prefill tpot
+    AiPerf: rtx-5090 vllm Qwen/Qwen3-8B bf16 decode p2048.0 d2048.0 g256.0 c16.0 410.0/50.0 wall_incl_prefill tpot
+    GuideLlm: rtx-5090 vllm Qwen/Qwen3-8B bf16 decode p512.0 d512.0 g128.0 c4.0 220.0/62.5 wall_incl_prefill tpot
+    ");
 }
 
 #[test]

@@ -145,8 +145,8 @@ proptest! {
         for link in [Link::PciePeer, Link::PcieHost, Link::NvLink, Link::Roce, Link::Thunderbolt, Link::Ethernet] {
             prop_assert!(time(tensor(link)) > perfect);
         }
-        let staged = time(Split { stages: width, ..Split::SINGLE });
-        prop_assert!(staged > time(Split::SINGLE));
+        let layers = Split { stages: width, ..Split::SINGLE };
+        prop_assert!(time(layers) > time(Split::SINGLE));
     }
 
     #[test]
@@ -189,7 +189,8 @@ proptest! {
         let speed = |value| Estimate::within_factor(TokensPerSec::new(value), width, Basis::Modelled);
         let ahead = faster(&speed(a), &speed(b), common);
         prop_assert_eq!(ahead > 0.5, a > b);
-        prop_assert!((ahead + faster(&speed(b), &speed(a), common) - 1.0).abs() < 1e-6);
+        let behind = faster(&speed(b), &speed(a), common);
+        prop_assert!((ahead + behind - 1.0).abs() < 1e-6);
         // What two machines have in common does not blur which is faster.
         prop_assert!((ahead - 0.5).abs() <= (faster(&speed(a), &speed(b), 0.99) - 0.5).abs() + 1e-9);
     }

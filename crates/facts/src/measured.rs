@@ -137,3 +137,68 @@ impl Phase {
         }
     }
 }
+
+/// One measurement of memory: `catalog/measured/memory.csv`. Sizes in MiB as engines print them;
+/// absent = the log does not say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemoryRow {
+    /// Key of the row.
+    pub row_id: String,
+    /// Accelerator or machine: short id, empty where the log does not name it.
+    #[serde(default)]
+    pub hardware_id: String,
+    /// Devices.
+    #[serde(default)]
+    pub hardware_count: Option<f64>,
+    /// Engine.
+    pub engine: String,
+    /// Accelerator stack.
+    #[serde(default)]
+    pub backend: String,
+    /// Model: `organisation/name`, lower case.
+    pub model_id: String,
+    /// Format (quantization).
+    pub quant: String,
+    /// Size of the weight file.
+    #[serde(default)]
+    pub file_gib: Option<f64>,
+    /// Context in tokens, all sequences together.
+    #[serde(default)]
+    pub context: Option<f64>,
+    /// `allocated`, or `pool capacity` (vLLM).
+    #[serde(default)]
+    pub kv_basis: String,
+    /// Tokens that the pool holds.
+    #[serde(default)]
+    pub kv_pool_tokens: Option<f64>,
+    /// Whether figures are of one `gpu` or of `all devices`.
+    #[serde(default)]
+    pub figures_per: String,
+    /// Sequences.
+    #[serde(default)]
+    pub n_seq_max: Option<f64>,
+    /// KV cache type.
+    #[serde(default)]
+    pub kv_type: String,
+    /// Weights.
+    #[serde(default)]
+    pub weights_mib: Option<f64>,
+    /// KV cache.
+    #[serde(default)]
+    pub kv_mib: Option<f64>,
+    /// Recurrent state.
+    #[serde(default)]
+    pub recurrent_state_mib: Option<f64>,
+    /// Compute buffers.
+    #[serde(default)]
+    pub compute_buffer_mib: Option<f64>,
+    /// All of it.
+    #[serde(default)]
+    pub total_mib: Option<f64>,
+    /// Page it was read from.
+    #[serde(default)]
+    pub source_url: String,
+    /// Whose measurement it is.
+    #[serde(default)]
+    pub source: String,
+}

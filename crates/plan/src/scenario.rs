@@ -280,7 +280,7 @@ fn add<'a>(
     let vision = roles.iter().any(|role| role.has_images());
     let layout = layout(catalog, model_id, model)?;
     let recipe = Recipe::new(catalog, format_id, format)?;
-    let work = Work::new(catalog.constants()?, &layout, &recipe, arrangement.kv);
+    let work = Work::new(&layout, &recipe, arrangement.kv);
     let label = format!("{} {} on {}", model.name, format.name, engine.name);
     let groups = groups(machine, units, &place.devices)?;
     let replicas = groups.len() as u32;

@@ -53,12 +53,12 @@ pub fn step_table(
     streams: u32,
 ) -> Result<StepTable, SpeedError> {
     let prompt = |tokens: f64, depth: f64| -> Result<Seconds, SpeedError> {
-        let speed = pace.prefill(tokens as u64, depth as u64)?;
+        let speed = pace.prefill(tokens as u64, depth as u64);
         Ok(Tokens::new(speed.prompt_tokens as f64) / speed.tok_per_s.value)
     };
     let uncertainty = Uncertainty {
-        decode: factor(&pace.decode(0, u64::from(streams.max(1)))?.per_stream_tok_per_s),
-        prefill: factor(&pace.prefill(512, 0)?.tok_per_s),
+        decode: factor(&pace.decode(0, u64::from(streams.max(1))).per_stream_tok_per_s),
+        prefill: factor(&pace.prefill(512, 0).tok_per_s),
     };
     // The encoder computes at the rate that prompts show the device to reach.
     let image = match tower {
@@ -69,7 +69,7 @@ pub fn step_table(
         None => Seconds::ZERO,
     };
     let Split::Tensor { ways, link } = split else {
-        let decode = |depth, streams| Ok(pace.step(depth, streams)?.total);
+        let decode = |depth, streams| Ok(Seconds::new(pace.step(depth, streams).total));
         return StepTable::new(streams, uncertainty, image, decode, prompt);
     };
     let parts = f64::from(ways);
@@ -79,10 +79,10 @@ pub fn step_table(
         uncertainty,
         image / parts,
         |depth, streams| {
-            let step = pace.step(depth, streams)?;
+            let step = pace.step(depth, streams);
             // Launches are made on every device; everything else is cut.
-            let whole = step.layers + step.fixed + step.streams;
-            Ok((step.total - whole) / parts + whole + reduce(streams))
+            let whole = Seconds::new(step.layers + step.fixed + step.streams);
+            Ok((Seconds::new(step.total) - whole) / parts + whole + reduce(streams))
         },
         |tokens, depth| Ok(prompt(tokens, depth)? / parts + reduce(tokens)),
     )
@@ -92,7 +92,7 @@ pub fn step_table(
 /// `2 (n - 1) / n` of the message over each link.
 fn all_reduce(work: &Work, parts: f64, link: Link, tokens: f64) -> Seconds {
     let message = Bytes::new(work.hidden as f64 * 2.0 * tokens * 2.0 * (parts - 1.0) / parts);
-    (link.latency + message / link.bandwidth) * (2.0 * f64::from(work.layers))
+    (link.latency + message / link.bandwidth) * (2.0 * work.layers.all)
 }
 
 fn factor<Q: std::ops::Div<Q, Output = f64> + Copy>(estimate: &Estimate<Q>) -> f64 {
