@@ -87,7 +87,7 @@ pub fn options<'a>(
         }
         chosen.push(own);
     }
-    let works = works(catalog, chosen.iter().flatten().copied().collect())?;
+    let works = works(catalog, chosen.iter().flatten().copied().collect());
     Ok(requirement
         .roles
         .iter()
@@ -146,10 +146,7 @@ fn models<'a>(
 type Works<'a> = BTreeMap<(&'a Id, &'a Id), (Arc<Layout>, Arc<Work>)>;
 
 /// Layout and demands of every model in every format, each worked out once.
-fn works<'a>(
-    catalog: &'a Catalog,
-    mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>,
-) -> Result<Works<'a>, CatalogError> {
+fn works<'a>(catalog: &'a Catalog, mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>) -> Works<'a> {
     wanted.sort_by_key(|(id, _, form)| (*id, form.format_id));
     wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id));
     let recipes: BTreeMap<&Id, Recipe<'a>> = wanted
@@ -159,7 +156,7 @@ fn works<'a>(
         })
         .collect();
     let by_model: Vec<&[(&Id, &Model, Form<'_>)]> = wanted.chunk_by(|a, b| a.0 == b.0).collect();
-    Ok(by_model
+    by_model
         .into_par_iter()
         .filter_map(|same| {
             let (id, model, _) = same[0];
@@ -172,7 +169,7 @@ fn works<'a>(
             Some(same.iter().filter_map(of_form).collect::<Vec<_>>())
         })
         .flatten()
-        .collect())
+        .collect()
 }
 
 fn serves(model: &Model, role: &Role, date: Date) -> bool {
