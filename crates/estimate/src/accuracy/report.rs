@@ -106,6 +106,17 @@ pub fn document(found: &Found, scores: &[Score]) -> String {
         observations.groups.len(),
     );
     text.push_str(&markdown(scores));
+    let known = held_out_scores(observations, &found.known_stack);
+    text.push_str(
+        "\n## A new model on a known stack\n\nThe same with models held out instead of sources, a sixth of them at a \
+         time: the stack was measured, this model was not.\n\n| rows | n | median error | 90 % below |\n\
+         |---|---:|---:|---:|\n",
+    );
+    for Line { name, rows, median, p90, .. } in table(&known) {
+        if !name.contains(" depth ") && !name.contains(" streams ") {
+            let _ = writeln!(text, "| {name} | {rows} | {median:.1} % | {p90:.0} % |");
+        }
+    }
     text.push_str(
         "\n## Intervals\n\nAn 80 % interval is the value times and divided by this factor. `unit`: the engine \
          class was measured on this device by somebody else; `stack`: on another device of the class; \

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Observations, Problem, Solution};
+use super::{Observation, Observations, Problem, Solution};
 use crate::calibration::{Level, Seen};
 
 /// A row predicted by a fit that did not see its group.
@@ -19,46 +19,69 @@ pub struct HeldOut {
 /// Steps from the full solution to the one without a group.
 const STEPS: usize = 3;
 
+/// Parts that the models are cut into, each held out in turn.
+const FOLDS: usize = 6;
+
 impl Problem<'_> {
     /// Every row predicted without its group, in the order of the observations.
     pub fn held_out(&self, full: &Solution) -> Vec<HeldOut> {
-        let groups = self.observations.groups.len();
-        // Groups are independent of each other, so their order of computing does not matter.
-        let of_group = |group| {
-            let solution = self.solve(full, Some(group), STEPS);
-            self.without(&solution, group)
-        };
-        let mut found: Vec<HeldOut> =
-            (0..groups).into_par_iter().map(of_group).collect::<Vec<_>>().concat();
-        found.sort_by_key(|one| one.observation);
-        found
+        let group = |one: &Observation| one.group;
+        self.without_each(full, self.observations.groups.len(), &group)
     }
 
-    fn without(&self, solution: &Solution, group: usize) -> Vec<HeldOut> {
-        let constants = self.constants(solution);
-        let own = |one: &(usize, &super::Observation)| one.1.group == group;
-        self.observations
-            .all
-            .iter()
-            .enumerate()
-            .filter(own)
-            .map(|(index, one)| {
-                let (total, _) = self.predicted(index, &constants[self.site_of[index]]);
-                HeldOut {
-                    observation: index,
-                    error: total - one.measured,
-                    seen: seen_without(self.observations, index, group),
-                }
-            })
-            .collect()
+    /// Every row predicted without the rows of its model and of some others: what to expect of a
+    /// new model on a stack that is known.
+    pub fn known_stack(&self, full: &Solution) -> Vec<HeldOut> {
+        let mut models: Vec<&str> =
+            self.observations.all.iter().map(|one| one.model.as_str()).collect();
+        models.sort_unstable();
+        models.dedup();
+        let fold = |one: &Observation| {
+            models.binary_search(&one.model.as_str()).unwrap_or_default() % FOLDS
+        };
+        self.without_each(full, FOLDS, &fold)
+    }
+
+    /// Every row predicted by a fit without the rows of its part.
+    fn without_each(
+        &self,
+        full: &Solution,
+        parts: usize,
+        part_of: &(dyn Fn(&Observation) -> usize + Sync),
+    ) -> Vec<HeldOut> {
+        // Parts are independent of each other, so their order of computing does not matter.
+        let of_part = |part| {
+            let solution = self.solve(full, &|one| part_of(one) == part, STEPS);
+            let constants = self.constants(&solution);
+            let own = self.observations.all.iter().enumerate();
+            own.filter(|(_, one)| part_of(one) == part)
+                .map(|(index, one)| {
+                    let (total, _) = self.predicted(index, &constants[self.site_of[index]]);
+                    HeldOut {
+                        observation: index,
+                        error: total - one.measured,
+                        seen: seen_without(self.observations, index, &|other| {
+                            part_of(other) == part
+                        }),
+                    }
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut found = (0..parts).into_par_iter().map(of_part).collect::<Vec<_>>().concat();
+        found.sort_by_key(|one: &HeldOut| one.observation);
+        found
     }
 }
 
-fn seen_without(observations: &Observations, index: usize, group: usize) -> Seen {
+fn seen_without(
+    observations: &Observations,
+    index: usize,
+    held_out: &dyn Fn(&Observation) -> bool,
+) -> Seen {
     let own = &observations.all[index].case;
     let others = |level: Level| {
         observations.all.iter().any(|one| {
-            one.group != group
+            !held_out(one)
                 && (one.case.phase == own.phase)
                 && one.case.site.key(level) == own.site.key(level)
         })

@@ -64,7 +64,7 @@ pub fn own(
     }
     let base = Calibration::published(catalog)?;
     let problem = Problem::with_base(base, &of_unit, &observations);
-    let solution = problem.solve(&vec![0.0; problem.unknowns()], None, STEPS);
+    let solution = problem.solve(&vec![0.0; problem.unknowns()], &|_| false, STEPS);
     let mut fitted = problem.fitted(&solution);
     let level = Level::Unit.key();
     fitted.level.retain(|one, _| one == level);

@@ -38,6 +38,8 @@ pub struct Observation {
     /// Logarithm of one stream's speed between its tokens, where the row has it beside a total that
     /// counts more.
     pub between_tokens: Option<f64>,
+    /// The model, as the row names it.
+    pub model: String,
     /// How much it counts.
     weight: f64,
     /// Rows of one source on one kind of hardware are not independent.
@@ -111,6 +113,7 @@ impl Observations {
                 row: index,
                 case,
                 measured: total.ln(),
+                model: row.model_id.clone(),
                 between_tokens: between.map(f64::ln),
                 weight: match row.tier.as_str() {
                     _ if !known => 0.0,
@@ -277,11 +280,17 @@ impl<'a> Problem<'a> {
         (served.total.ln(), served.per_stream.ln())
     }
 
-    /// The best solution for all groups but `without`, from a first guess, in at most `steps` steps.
-    pub fn solve(&self, start: &[f64], without: Option<usize>, steps: usize) -> Solution {
+    /// The best solution for the rows that are not held out, from a first guess, in at most `steps`
+    /// steps.
+    pub fn solve(
+        &self,
+        start: &[f64],
+        held_out: &dyn Fn(&Observation) -> bool,
+        steps: usize,
+    ) -> Solution {
         let mut solution = start.to_vec();
         for _ in 0..steps {
-            let step = solve(self, &solution, without);
+            let step = solve(self, &solution, held_out);
             let largest = step.iter().fold(0.0f64, |most, one| most.max(one.abs()));
             // A long step of a curved problem overshoots: take it in part.
             let damping = (0.5 / largest).min(1.0);
@@ -381,7 +390,9 @@ pub struct Found {
     pub calibration: Calibration,
     /// Rows predicted without their group.
     pub held_out: Vec<holdout::HeldOut>,
-    /// Half-widths from them.
+    /// Rows predicted without their model: the stack is known, the model on it is not.
+    pub known_stack: Vec<holdout::HeldOut>,
+    /// Half-widths from the rows without their group.
     pub intervals: Intervals,
 }
 
@@ -392,11 +403,12 @@ pub struct Found {
 pub fn calibrate(catalog: &Catalog, rows: &[SpeedRow]) -> Result<Found, CatalogError> {
     let observations = Observations::new(catalog, rows);
     let problem = Problem::new(catalog.priors()?, &observations)?;
-    let solution = problem.solve(&vec![0.0; problem.unknowns()], None, STEPS);
+    let solution = problem.solve(&vec![0.0; problem.unknowns()], &|_| false, STEPS);
     let held_out = problem.held_out(&solution);
+    let known_stack = problem.known_stack(&solution);
     let intervals = interval::intervals(&observations, &held_out);
     let (fitted, calibration) = (problem.fitted(&solution), problem.calibration(&solution));
-    Ok(Found { observations, fitted, calibration, held_out, intervals })
+    Ok(Found { observations, fitted, calibration, held_out, known_stack, intervals })
 }
 
 /// The files that keep a fit, by name below `catalog/calibration/`.

@@ -1,13 +1,17 @@
 //! One Gauss-Newton step: derivatives, normal equations, Cholesky.
 
-use super::{Problem, SCALE, SECOND};
+use super::{Observation, Problem, SCALE, SECOND};
 use crate::parameter::Parameter;
 
 /// Step of the numeric derivatives, in the logarithm of a constant.
 const NUDGE: f64 = 1e-4;
 
 /// The change that a step makes to every unknown.
-pub(super) fn solve(problem: &Problem<'_>, solution: &[f64], without: Option<usize>) -> Vec<f64> {
+pub(super) fn solve(
+    problem: &Problem<'_>,
+    solution: &[f64],
+    held_out: &dyn Fn(&Observation) -> bool,
+) -> Vec<f64> {
     let mut system = System::new(&firsts(problem));
     for (index, value) in solution.iter().enumerate() {
         let precision = problem.unknowns[index].precision();
@@ -17,7 +21,7 @@ pub(super) fn solve(problem: &Problem<'_>, solution: &[f64], without: Option<usi
     let all = problem.constants(solution);
     let mut derivatives: Vec<(usize, f64)> = Vec::new();
     for (index, one) in problem.observations.all.iter().enumerate() {
-        if Some(one.group) == without || one.weight <= 0.0 {
+        if held_out(one) || one.weight <= 0.0 {
             continue;
         }
         let site = problem.site_of[index];
