@@ -72,6 +72,7 @@ fn pure_crates_depend_on_nothing_that_does_input_or_output() {
         "csv",
         "jiff",
         "libm",
+        "rand",
         "rayon",
         "regex",
         "schemars",

@@ -224,13 +224,19 @@ impl<'a> Shelf<'a> {
         let outcome = |psu: &Psu| {
             check::supply(cards, cpu, psu).outcome.max(check::plugs(cards, psu).outcome)
         };
-        self.psus.iter().filter(|psu| outcome(psu.part) != Outcome::Fail).min_by_key(|psu| {
-            // A supply without headroom is no bargain: one that passes goes first, unless only
-            // the tight one has a price.
-            let tight = check::supply(cards, cpu, psu.part).outcome == Outcome::Warn;
-            let (unpriced, amount) = psu.cost(1);
-            (unpriced, tight, amount, psu.id)
-        })
+        let cheapest = |least: Outcome| {
+            let fitting = self.psus.iter().filter(move |psu| outcome(psu.part) <= least);
+            fitting.min_by_key(|psu| (psu.cost(1), psu.id))
+        };
+        let (roomy, tight) = (cheapest(Outcome::NotChecked), cheapest(Outcome::Warn)?);
+        // A supply without headroom is no bargain, so one that passes goes first; but not one of
+        // twice the price, since a power limit of the cards gives the same headroom for nothing.
+        let worth = |roomy: &&Offered<'a, Psu>| {
+            let ((roomy_unpriced, roomy_amount), (tight_unpriced, tight_amount)) =
+                (roomy.cost(1), tight.cost(1));
+            roomy_unpriced <= tight_unpriced && roomy_amount <= tight_amount * 2
+        };
+        Some(roomy.filter(worth).unwrap_or(tight))
     }
 
     /// The cheapest case out of `cases`, by index, with a cooler.
