@@ -230,11 +230,11 @@ impl<'a> Shelf<'a> {
         };
         let (roomy, tight) = (cheapest(Outcome::NotChecked), cheapest(Outcome::Warn)?);
         // A supply without headroom is no bargain, so one that passes goes first; but not one of
-        // twice the price, since a power limit of the cards gives the same headroom for nothing.
+        // three times the price, since a power limit of the cards gives the same headroom for nothing.
         let worth = |roomy: &&Offered<'a, Psu>| {
             let ((roomy_unpriced, roomy_amount), (tight_unpriced, tight_amount)) =
                 (roomy.cost(1), tight.cost(1));
-            roomy_unpriced <= tight_unpriced && roomy_amount <= tight_amount * 2
+            roomy_unpriced <= tight_unpriced && roomy_amount <= tight_amount * 3
         };
         Some(roomy.filter(worth).unwrap_or(tight))
     }
