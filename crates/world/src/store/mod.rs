@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 pub use error::StoreError;
 pub use observation::{Recorded, Seen, State, Verdict};
@@ -81,7 +81,7 @@ impl Store {
         }
         // The mode is kept in the file, so it is set once; it cannot change inside a transaction.
         self.run(|connection| {
-            connection.pragma_update(None, "journal_mode", "wal")?;
+            use_log(connection)?;
             connection.pragma_update(None, "synchronous", "full")
         })?;
         self.change(|transaction| {
@@ -132,6 +132,24 @@ impl Store {
 /// A time as it stands in the store: whole seconds in UTC, so that text order is time order.
 fn written(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Switches to the write-ahead log. SQLite does not wait for another process here, whatever the
+/// busy timeout says, so this does.
+fn use_log(connection: &Connection) -> rusqlite::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let mut tries = BUSY.as_millis() / PAUSE.as_millis();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if tries > 0 && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+            {
+                tries -= 1;
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
 }
 
 #[cfg(test)]
