@@ -67,7 +67,11 @@ fn summary(answer: &Answer) -> Vec<Text> {
     ))];
     said.push(Text::from(match memory.largest_context_tokens {
         Some(largest) => format!(
-            "Largest context that fits: {} tokens; streams of {} tokens that fit: {}",
+            "Largest context that fits{}: {} tokens; streams of {} tokens that fit: {}",
+            match answer.asked.streams {
+                1 => String::new(),
+                streams => format!(" for each of {streams} streams"),
+            },
             count(largest),
             count(answer.asked.context_tokens),
             memory.streams_that_fit

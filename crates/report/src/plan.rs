@@ -1,16 +1,19 @@
 //! The plan: what to buy and why, the ranking, the best machines in full, what was rejected.
 
-use localrig_plan::answer::{
-    MemoryGroup, Part, PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole,
-};
+mod summary;
+
+use localrig_plan::answer::{MemoryGroup, Part, PlanAnswer, PriceAges, RankedMachine, ServedRole};
 use localrig_plan::check::Outcome;
 use localrig_plan::knowledge::Correction;
 use localrig_plan::price::PriceBasis;
 use localrig_plan::verdict::Mark;
 use serde::Serialize;
 
-use crate::number::{billions, count, gib, grouped, money, noise, speed, tokens_per_second};
+use crate::number::{billions, gib, grouped, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
+
+use summary::spread;
+pub(crate) use summary::{ages, nearest_misses, sentence_case, summary};
 
 /// How much of a plan is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,118 +46,6 @@ pub fn page(answer: &PlanAnswer, extent: Extent) -> Page {
     rejections(&mut page, answer, extent);
     prices(&mut page, answer, extent);
     page
-}
-
-pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
-    page.heading(2, "TL;DR");
-    let Some(best) = answer.ranked.first() else {
-        page.paragraph(format!(
-            "No machine within {} to {} meets the hard limits as of {}.",
-            money(answer.budget[0]),
-            money(answer.budget[1]),
-            answer.as_of
-        ));
-        page.list(nearest_misses(answer));
-        return;
-    };
-    page.paragraph(
-        Text::default()
-            .plain("Buy: ")
-            .strong(format!("{}, {}", best.name, money(best.cost)))
-            .plain(format!(
-                "{}. Prices as of {}, {}.",
-                spread(best),
-                answer.as_of,
-                ages(PriceAges::of(best.parts.iter()))
-            )),
-    );
-    page.list(best.roles.iter().map(role_sentence).collect());
-    let missed: Vec<String> = best
-        .verdict
-        .iter()
-        .filter(|line| line.mark == Mark::Miss)
-        .map(|line| format!("{} ({}; wanted {})", line.requirement, line.given, line.wanted))
-        .collect();
-    page.paragraph(if missed.is_empty() {
-        "It misses no line of the requirement outright.".to_owned()
-    } else {
-        format!("It misses: {}.", missed.join("; "))
-    });
-    let others = answer.leaders.iter().filter(|leader| leader.rank != best.rank);
-    page.list(
-        others
-            .map(|leader| {
-                Text::from(format!(
-                    "{}: {} (#{}), {}",
-                    sentence_case(leader.respect),
-                    leader.name,
-                    leader.rank,
-                    leader.figure
-                ))
-            })
-            .collect(),
-    );
-}
-
-/// ` (CHF 8,187 to CHF 10,488 by the spread of the prices)`, or nothing where sources agree.
-fn spread(machine: &RankedMachine) -> String {
-    let [low, high] = machine.cost_range;
-    if low == high {
-        return String::new();
-    }
-    format!(" ({} to {} by the spread of the prices)", money(low), money(high))
-}
-
-fn role_sentence(role: &ServedRole) -> Text {
-    let streams =
-        if role.streams == 1 { "1 stream".to_owned() } else { format!("{} streams", role.streams) };
-    let shared = if role.shares_weights { ", the same loaded model" } else { "" };
-    Text::default()
-        .plain(format!("{}: ", role.role))
-        .strong(format!("{} {}", role.model, role.format))
-        .plain(format!(
-            "{shared} on {}: {streams} of {} tokens, {} tok/s each while everything runs, {} tok/s alone",
-            role.engine,
-            count(role.context_tokens),
-            speed(&role.per_stream_tok_per_s),
-            tokens_per_second(role.alone_tok_per_s.value),
-        ))
-}
-
-pub(crate) fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
-    let nearest = |group: &RejectedGroup| {
-        let one = group.machines.first()?;
-        Some(Text::from(format!(
-            "nearest miss, {}: {}, {}",
-            group.reason, one.name, one.decided_by
-        )))
-    };
-    answer.rejected.iter().filter_map(nearest).collect()
-}
-
-pub(crate) fn ages(ages: PriceAges) -> String {
-    let total = ages.regional + ages.stale + ages.derived;
-    let mut parts = Vec::new();
-    let mut add = |number: u32, what: &str| {
-        if number > 0 {
-            parts.push(format!("{number} {what}"));
-        }
-    };
-    add(ages.regional, "fresh");
-    add(ages.stale, "stale");
-    add(ages.derived, "converted from abroad");
-    let age = if ages.newest_days == ages.oldest_days {
-        format!("{} days", ages.oldest_days)
-    } else {
-        format!("{} to {} days", ages.newest_days, ages.oldest_days)
-    };
-    let prices = if total == 1 { "price" } else { "prices" };
-    format!("{total} {prices}: {}; {age} old", parts.join(", "))
-}
-
-pub(crate) fn sentence_case(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_file_without_the_franc_or_cut_off_is_an_error() {
-        let without = FILE.replace("CHF", "XXX");
+        let without = FILE.replace("CHF", "SEK");
         let errors = [parse(&without, "x"), parse(&FILE[..400], "x"), parse("<html>", "x")]
             .map(|result| result.unwrap_err().to_string());
         assert!(errors[0].contains("no price found"), "{}", errors[0]);
