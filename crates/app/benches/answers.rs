@@ -10,10 +10,12 @@ use localrig_estimate::context::KvType;
 use localrig_estimate::memory::Ask;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
+use localrig_facts::gpu::Gpu;
 use localrig_facts::machine::parse_machine;
 use localrig_facts::model::Model;
 use localrig_facts::region::Region;
 use localrig_plan::answer::PlanAnswer;
+use localrig_plan::build::{BaseNeeds, Shelf};
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::requirement::Requirement;
@@ -30,6 +32,23 @@ fn plan(bench: &mut Criterion) {
             let market = Market { catalog: &catalog, region_id: "ch", region, date };
             let planner = Planner::new(market, &home).unwrap();
             black_box(PlanAnswer::new(&catalog, &planner.plan()));
+        });
+    });
+}
+
+/// The base system around every card, two of each.
+fn base_system(bench: &mut Criterion) {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let (_, region) = catalog.get_in::<Region>("ch").unwrap();
+    let date = "2026-11-21".parse().unwrap();
+    let market = Market { catalog: &catalog, region_id: "ch", region, date };
+    let shelf = Shelf::new(&market).unwrap();
+    let cards: Vec<&Gpu> = catalog.all::<Gpu>().unwrap().values().collect();
+    let mut next = cards.iter().cycle();
+    bench.bench_function("base system", |bench| {
+        bench.iter(|| {
+            let card = next.next().unwrap();
+            black_box(shelf.cheapest(&[card, card], BaseNeeds::for_cards(2)).ok());
         });
     });
 }
@@ -64,6 +83,6 @@ fn show(bench: &mut Criterion) {
 criterion_group! {
     name = answers;
     config = Criterion::default().sample_size(20);
-    targets = plan, one_estimate, show
+    targets = plan, base_system, one_estimate, show
 }
 criterion_main!(answers);

@@ -28,6 +28,9 @@ pub struct Region {
     /// Wall sockets.
     #[serde(default, rename = "socket")]
     pub sockets: Vec<Socket>,
+    /// Power supplies rated for more than this have a C19 inlet, which takes another cord than the
+    /// usual C13. Absent = not known.
+    pub c19_above_w: Option<Watts>,
     /// Years of legal warranty on new goods.
     pub warranty_years: Option<f64>,
     /// Remarks.

@@ -46,6 +46,8 @@ pub struct Base<'a> {
     pub case: &'a Case,
     /// The processor, for power.
     pub cpu: &'a Cpu,
+    /// The supply, for its cord.
+    pub psu: &'a Psu,
 }
 
 /// What a base system must have.
@@ -334,7 +336,7 @@ impl<'a> Choice<'_, 'a> {
     }
 
     fn checks(&self, cards: &[&Gpu]) -> Vec<Check> {
-        vec![
+        let mut checks = vec![
             check::socket(self.cpu.part, self.board.part),
             check::memory(self.kit.part, self.kits, self.board.part),
             check::slots(cards, self.board.part),
@@ -345,7 +347,9 @@ impl<'a> Choice<'_, 'a> {
             check::airflow(cards),
             check::supply(cards, self.cpu.part, self.psu.part),
             check::plugs(cards, self.psu.part),
-        ]
+        ];
+        checks.extend(check::gap(cards, self.board.part));
+        checks
     }
 
     fn base(&self, cards: &[&Gpu]) -> Base<'a> {
@@ -370,6 +374,7 @@ impl<'a> Choice<'_, 'a> {
             board: self.board.part,
             case: self.case.part,
             cpu: self.cpu.part,
+            psu: self.psu.part,
         }
     }
 }

@@ -418,6 +418,9 @@ impl<'a> Site<'_, 'a> {
             ),
         };
         checks.extend(self.wall_check(wall));
+        if let (Ok(base), Some(above)) = (&base, self.market.region.c19_above_w) {
+            checks.push(check::cord(base.psu, above));
+        }
         let growth = growth(all, base.as_ref().ok());
         if let Ok(base) = base {
             lines.extend(base.lines);

@@ -193,6 +193,35 @@ pub fn width(cards: &[&Gpu], board: &Motherboard, case: &Case) -> Check {
     }
 }
 
+/// Cards that draw their air from the case have a free slot between them; blowers need none.
+///
+/// `None` for a single card.
+pub fn gap(cards: &[&Gpu], board: &Motherboard) -> Option<Check> {
+    const RULE: &str = "gap between cards";
+    let (upper, others) = cards.split_first()?;
+    if others.is_empty() {
+        return None;
+    }
+    if cards.iter().all(|gpu| gpu.board.cooling == Some(Cooling::Blower)) {
+        return Some(check(RULE, Outcome::Pass, "blowers may stand side by side"));
+    }
+    let (Some(width), Some(pitch)) = (upper.board.slots, board.gpu_spacing_slots) else {
+        let missing =
+            if upper.board.slots.is_none() { "width of a card" } else { "distance of the slots" };
+        return Some(check(RULE, Outcome::NotChecked, format!("{missing} not recorded")));
+    };
+    let free = f64::from(pitch) - width.ceil();
+    Some(if free >= 1.0 {
+        check(RULE, Outcome::Pass, format!("{free:.0} free between the first two"))
+    } else {
+        check(
+            RULE,
+            Outcome::Warn,
+            "no free slot between the first two: the upper card's fans are covered",
+        )
+    })
+}
+
 /// The board fits the case.
 pub fn board_size(board: &Motherboard, case: &Case) -> Check {
     const RULE: &str = "board size";
@@ -276,7 +305,7 @@ pub fn supply(cards: &[&Gpu], cpu: &Cpu, psu: &Psu) -> Check {
     }
 }
 
-/// The supply has the cards' plugs.
+/// The supply has the cards' plugs. A card with an EPS plug leaves one for the board.
 pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
     const RULE: &str = "plugs";
     let mut needed: Vec<Connector> = Vec::new();
@@ -300,6 +329,7 @@ pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
         let (plug, count) = match one.plug {
             Plug::Pin12 => (Plug::Pcie8, one.count * 2),
             Plug::Pcie6 => (Plug::Pcie8, one.count),
+            Plug::Eps8 => (Plug::Eps8, one.count + 1),
             plug => (plug, one.count),
         };
         match has(plug) {
@@ -347,6 +377,24 @@ pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
 /// Share of wall power that a modern supply passes on.
 /// Source: 80 PLUS Gold asks for 90 % at half load on 230 V.
 pub const SUPPLY_EFFICIENCY: f64 = 0.9;
+
+/// The supply's inlet takes the cord that comes with every supply.
+pub fn cord(psu: &Psu, c19_above: Watts) -> Check {
+    const RULE: &str = "cord";
+    let rated = psu.output_w.get();
+    if psu.output_w > c19_above {
+        check(
+            RULE,
+            Outcome::Warn,
+            format!(
+                "{rated:.0} W: a C19 inlet, beyond {:.0} W the rule; order the cord for your socket",
+                c19_above.get()
+            ),
+        )
+    } else {
+        check(RULE, Outcome::Pass, format!("{rated:.0} W: a C13 cord"))
+    }
+}
 
 /// The wall socket carries the machine for hours.
 pub fn wall_socket(wall: Watts, socket: &Socket) -> Check {

@@ -89,6 +89,43 @@ fn a_three_slot_card_over_a_two_slot_gap_fails_the_width_rule() {
 }
 
 #[test]
+fn cards_that_breathe_from_the_case_want_a_free_slot_between_them() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-ws");
+    let blower: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-maxq");
+    let mut board: Motherboard = of::<Motherboard>(&catalog, "asus-proart-x870e-creator").clone();
+    let mut outcome = |cards: &[&Gpu], pitch| {
+        board.gpu_spacing_slots = pitch;
+        check::gap(cards, &board).map(|check| check.outcome)
+    };
+    assert_eq!(outcome(&[card], Some(2)), None);
+    assert_eq!(outcome(&[card, card], Some(3)), Some(Outcome::Pass));
+    assert_eq!(outcome(&[card, card], Some(2)), Some(Outcome::Warn));
+    assert_eq!(outcome(&[card, card], None), Some(Outcome::NotChecked));
+    assert_eq!(outcome(&[blower, blower], Some(2)), Some(Outcome::Pass));
+}
+
+#[test]
+fn a_card_with_a_cpu_plug_leaves_one_for_the_board() {
+    let catalog = catalog();
+    let card: &Gpu = of(&catalog, "nvidia/rtx-a6000");
+    let psu: &Psu = of(&catalog, "bq-dark-power-14-1200");
+    assert_eq!(check::plugs(&[card], psu).outcome, Outcome::Pass);
+    refused(&check::plugs(&[card, card], psu), "plugs", "3 EPS 8-pin needed, 2 there");
+}
+
+#[test]
+fn a_supply_with_another_inlet_asks_for_its_cord() {
+    let catalog = catalog();
+    let region: &Region = of(&catalog, "ch");
+    let cord = |psu: &str| check::cord(of(&catalog, psu), region.c19_above_w.unwrap());
+    let large = cord("asus-prows-3000");
+    assert_eq!((large.rule, large.outcome), ("cord", Outcome::Warn));
+    assert!(large.reason.contains("3000 W: a C19 inlet"), "{}", large.reason);
+    assert_eq!(cord("asrock-pg-1600g").outcome, Outcome::Pass);
+}
+
+#[test]
 fn four_cards_on_any_am5_board_fail_the_slots_rule() {
     let catalog = catalog();
     let card: &Gpu = of(&catalog, "nvidia/rtx-3090");
