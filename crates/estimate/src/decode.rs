@@ -99,7 +99,8 @@ pub fn step(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> S
     let further = constants[Parameter::StreamUs] * 1e-6 * (streams - 1.0);
     let link = link::all_reduce(run, constants, streams) + link::handover(run, constants, streams);
     let host = offload::decode(run, constants, streams);
-    let device = (busy + kv + state) / power::decode(run, constants);
+    let intensity = arithmetic / (arithmetic + memory + kv + state);
+    let device = (busy + kv + state) / power::decode(run, constants, intensity);
     Step {
         memory,
         arithmetic,
@@ -170,7 +171,8 @@ fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
             streams * work.experts_used as f64 + (constants[Parameter::ExpertTile]) * touched;
         products += 2.0 * one * rows;
     }
-    unpack.max(products / (run.rates.matrix * constants[Parameter::BatchMatrixShare]))
+    let matrix = products / (run.rates.matrix * constants[Parameter::BatchMatrixShare]);
+    unpack.max(matrix)
 }
 
 /// Reading the KV cache: every stream's own, better spread over the device the more there are.
@@ -185,9 +187,11 @@ fn kv(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> f64 {
     run.work.kv_read(depth).get() * streams * cost / (run.rates.bandwidth * share)
 }
 
-/// Reading and writing recurrent state, once per stream.
+/// Reading and writing recurrent state, once per stream; engines differ in how well they do it for
+/// several at once.
 fn state(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     let share = constants[Parameter::StateShare] * constants[Parameter::BandwidthShare];
+    let streams = 1.0 + (streams - 1.0) * constants[Parameter::BatchState];
     2.0 * streams * run.work.state.get() / (run.rates.bandwidth * share)
 }
 

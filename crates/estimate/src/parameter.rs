@@ -100,6 +100,8 @@ parameters! {
     BatchKvLimit = "batch_kv_limit",
     /// Efficiency of reading and writing recurrent state, relative to weights.
     StateShare = "state_share",
+    /// Cost of each further stream's recurrent state, relative to that of a single stream.
+    BatchState = "batch_state",
     /// Cost of a request beside its steps and its prompt, in milliseconds.
     RequestMs = "request_ms",
     /// Share of a batch's prefill that is not hidden behind other streams' steps.

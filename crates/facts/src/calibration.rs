@@ -117,6 +117,9 @@ pub struct EngineClass {
     pub parallel: DefaultSplit,
     /// Whether it cuts matrices over devices at all.
     pub tensor_parallel: bool,
+    /// Whether its server runs a fixed number of requests at once, set when it starts.
+    #[serde(default)]
+    pub slots: bool,
 }
 
 /// How an engine uses several devices unless told otherwise.

@@ -74,6 +74,8 @@ pub struct Case {
     pub load: Load,
     /// Whether `tok_s_total` counts the prompts' prefill.
     pub wall: bool,
+    /// Whether the server had fewer slots than the row has streams.
+    pub queued: bool,
     /// Whether the model's tensors are an outline.
     pub outlined: bool,
     /// What was taken for granted.
@@ -202,6 +204,7 @@ impl<'a> Cases<'a> {
             phase: row.phase,
             load,
             wall: row.total_basis == "wall_incl_prefill" && !is_same_figure(row),
+            queued: placed.class.slots && is_queued(row),
             outlined,
             work,
             remarks,
@@ -254,6 +257,17 @@ fn is_same_figure(row: &SpeedRow) -> bool {
     row.stream_basis == "tpot"
         && row.concurrency.unwrap_or(1.0) <= 1.0
         && (total / stream - 1.0).abs() < 1e-3
+}
+
+/// Share of a row's streams that must have run at once.
+const RUNNING: f64 = 0.6;
+
+/// Whether fewer streams ran at once than the row names: its total holds far fewer of them at their
+/// own speed. The others waited for a slot.
+fn is_queued(row: &SpeedRow) -> bool {
+    let figures = (row.tok_s_total, row.tok_s_per_stream, row.concurrency);
+    let (Some(total), Some(one), Some(streams)) = figures else { return false };
+    row.stream_basis == "tpot" && total < RUNNING * one * streams
 }
 
 fn split(row: &SpeedRow, device: &Device<'_>, placed: &Placed<'_>) -> Split {

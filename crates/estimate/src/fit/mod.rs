@@ -103,8 +103,8 @@ impl Observations {
                 own.groups.push(name);
                 own.groups.len() - 1
             });
-            // Split unknown: shown how it is predicted, but nothing is learnt from it.
-            let known = case.split.devices() == 1 || row.parallelism != "unknown";
+            // Split or streams unknown: shown how it is predicted, but nothing is learnt from it.
+            let known = (case.split.devices() == 1 || row.parallelism != "unknown") && !case.queued;
             let between = row
                 .tok_s_per_stream
                 .filter(|speed| *speed > 0.0 && case.wall && row.stream_basis == "tpot");
