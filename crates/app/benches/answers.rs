@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use localrig_estimate::answer::{Question, estimate};
 use localrig_estimate::context::KvType;
-use localrig_estimate::memory::Ask;
+use localrig_estimate::memory::{Ask, Setting};
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
 use localrig_facts::gpu::Gpu;
@@ -64,6 +64,7 @@ fn one_estimate(bench: &mut Criterion) {
                 engine: catalog.get_in::<Engine>("llama.cpp").unwrap(),
                 format: catalog.get_in::<Format>("mxfp4_moe").unwrap(),
                 ask: Ask { context: 131_072, streams: 1, kv: KvType::F16, vision: false },
+                setting: &Setting::OWN,
             };
             black_box(estimate(&catalog, question).unwrap());
         });

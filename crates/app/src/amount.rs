@@ -2,6 +2,8 @@
 
 use std::num::IntErrorKind;
 
+use localrig_facts::unit::{Bytes, BytesPerSec};
+
 /// Tokens: `131072`, `200k` (thousand), `128K` (1,024, as vLLM reads it), `1M`.
 pub(crate) fn tokens(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.char_indices().last() {
@@ -52,6 +54,43 @@ pub(crate) fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Memory: `64`, `64GB`, `64 GiB`, always binary as memory is sold.
+pub(crate) fn memory(text: &str) -> Result<Bytes, String> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.trim_end_matches("gib").trim_end_matches("gb").trim();
+    positive(number).map(Bytes::gib).ok_or_else(|| {
+        "must be an amount of memory above 0 in GiB, for example `64` or `64GB`".to_owned()
+    })
+}
+
+/// Bandwidth: `89.6`, `89.6GB/s`, decimal as vendors quote it.
+pub(crate) fn bandwidth(text: &str) -> Result<BytesPerSec, String> {
+    let lower = text.to_ascii_lowercase();
+    let number = lower.trim_end_matches("gb/s").trim();
+    positive(number)
+        .map(BytesPerSec::gb_per_s)
+        .ok_or_else(|| "must be a bandwidth above 0 in GB/s, for example `89.6`".to_owned())
+}
+
+/// A share between 0 and 1, 0 left out.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    positive(text)
+        .filter(|share| *share <= 1.0)
+        .ok_or_else(|| "must be a share above 0 and up to 1, for example `0.92`".to_owned())
+}
+
+/// A part of a split: 0 or more.
+pub(crate) fn part(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(part) if part >= 0.0 && part.is_finite() => Ok(part),
+        _ => Err("must be numbers with commas between them, for example `3,1`".to_owned()),
+    }
+}
+
+fn positive(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| *number > 0.0 && number.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +105,18 @@ mod tests {
         for wrong in ["", "k", "-5", "0", "1.5", "99999999999999999999", "18446744073709551615M"] {
             assert!(tokens(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn memory_is_binary_and_bandwidth_decimal() {
+        assert_eq!(memory("64GB"), Ok(Bytes::gib(64.0)));
+        assert_eq!(memory("64 GiB"), memory("64"));
+        assert_eq!(bandwidth("89.6 GB/s"), Ok(BytesPerSec::gb_per_s(89.6)));
+        for wrong in ["", "0", "-1", "inf", "NaN", "GB", "many"] {
+            assert!(memory(wrong).is_err() && bandwidth(wrong).is_err(), "{wrong}");
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!((share("0.9"), share("1.1").is_err()), (Ok(0.9), true));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use localrig_estimate::answer::EstimateError;
 use localrig_estimate::architecture::LayoutError;
 use localrig_estimate::from_file::FromFileError;
 use localrig_estimate::import::ImportError;
+use localrig_estimate::memory::MemoryError;
 use localrig_estimate::memory_accuracy::RowsError;
 use localrig_estimate::recipe::RecipeError;
 use localrig_estimate::setup::SetupError;
@@ -249,7 +250,20 @@ impl From<EstimateError> for Failure {
             }
             EstimateError::Layout(error) => error.into(),
             EstimateError::Recipe(error) => error.into(),
+            EstimateError::Memory(MemoryError::OneMemory { .. }) => {
+                Self::new(INPUT, message).hint("leave the flags of offload and splits away")
+            }
+            EstimateError::Memory(MemoryError::NotSpread { .. }) => Self::new(INPUT, message)
+                .hint("`--engine llama.cpp` keeps layers on the host; leave the flags away for others"),
+            EstimateError::Memory(MemoryError::NoExperts { .. }) => {
+                Self::new(INPUT, message).hint("use `--gpu-layers` for models without experts")
+            }
+            EstimateError::Memory(MemoryError::Shares { devices, .. }) => Self::new(INPUT, message)
+                .hint(format!("give `--tensor-split` {devices} numbers with commas between them")),
             EstimateError::Memory(_) => Self::missing(message),
+            EstimateError::KvType { .. } => {
+                Self::new(INPUT, message).hint("choose another `--kv-type` or `--engine`")
+            }
             EstimateError::ContextTooLong { limit, .. } => {
                 Self::new(INPUT, message).hint(format!("use `--context {limit}` or less"))
             }

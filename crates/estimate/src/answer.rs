@@ -1,6 +1,6 @@
 //! The answer to "how does this model do on this machine": memory and speed together.
 
-use localrig_facts::engine::Engine;
+use localrig_facts::engine::{Allocation, Engine};
 use localrig_facts::format::Format;
 use localrig_facts::machine::Machine;
 use localrig_facts::model::Model;
@@ -8,7 +8,9 @@ use localrig_facts::{Catalog, CatalogError, Id};
 use serde::Serialize;
 
 use crate::architecture::{LayoutError, layout};
-use crate::memory::{Ask, Holding, Memory, MemoryError};
+use crate::context::KvType;
+use crate::memory::{Ask, Holding, Limits, Memory, MemoryError, Setting};
+use crate::placement::SplitMode;
 use crate::recipe::{Recipe, RecipeError};
 use crate::setup::{Setup, SetupError, SpeedError, stack_word};
 use crate::speed::{DecodeSpeed, Pace, PrefillSpeed};
@@ -50,6 +52,16 @@ pub enum EstimateError {
         /// The model.
         model: String,
     },
+    /// The engine cannot store its cache like this.
+    #[error("{engine} has no KV cache of type {kv}: it has {offered}")]
+    KvType {
+        /// The engine.
+        engine: String,
+        /// The type asked for.
+        kv: &'static str,
+        /// The types it has, in its own spelling.
+        offered: String,
+    },
 }
 
 /// What is asked.
@@ -65,6 +77,19 @@ pub struct Question<'a> {
     pub format: (&'a Id, &'a Format),
     /// Contexts and streams.
     pub ask: Ask,
+    /// What the engine is told beside.
+    pub setting: &'a Setting,
+}
+
+/// Context when none is asked for and the engine has no default of its own.
+const USUAL_CONTEXT: u64 = 32_768;
+
+/// Context of a stream when none is asked for: the engine's own default on the machine, else 32,768
+/// tokens; never more than the model is made for.
+pub fn usual_context(model: &Model, machine: &Machine<'_>, engine: &Engine) -> u64 {
+    let devices = machine.devices.iter();
+    let memory = devices.map(|device| device.memory * f64::from(device.count)).sum();
+    engine.memory.default_context(memory).unwrap_or(USUAL_CONTEXT).min(model.context_tokens)
 }
 
 /// Memory and speed.
@@ -74,6 +99,8 @@ pub struct Answer {
     pub asked: Asked,
     /// Memory.
     pub memory: Memory,
+    /// How far offload has to go, where the engine deals layers out between host and devices.
+    pub limits: Option<Limits>,
     /// Speed; absent when a fact for it is missing.
     pub speed: Option<Speed>,
     /// Facts that were missing.
@@ -135,6 +162,7 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
     if ask.vision && model.vision.is_none() {
         return Err(EstimateError::NoVision { model: model.name.clone() });
     }
+    check_kv(question.engine.1, ask.kv)?;
     let layout = layout(catalog, model_id, model)?;
     let recipe = Recipe::new(catalog, question.format.0, question.format.1)?;
     let setup =
@@ -146,12 +174,40 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
         model,
         layout: &layout,
         weights: &work.weights,
+        setting: question.setting,
     };
     let memory = holding.memory(ask)?;
+    let limits = holding.limits(ask)?;
 
     let mut missing = Vec::new();
-    let (speed, speed_terms) = match speed(catalog, &setup, question.machine, &work, ask) {
-        Ok((speed, terms)) => (Some(speed), terms),
+    let facts = &question.engine.1.memory;
+    if facts.allocation != Some(Allocation::Cells) && facts.activation_gib.is_none() {
+        missing.push(format!(
+            "buffers beside the cache: missing fact: memory.activation_gib of {}; they come on top",
+            question.engine.0
+        ));
+    }
+    if facts.share_of.is_some() && memory.pool.is_none() {
+        missing.push(format!(
+            "tokens in the pool: missing fact: memory.device_share of {}; say it with \
+             --gpu-memory-utilization",
+            question.engine.0
+        ));
+    }
+    let pace = Pace::new(catalog, &setup, question.machine, &work)
+        .and_then(|pace| dealt(pace, &memory, &setup, question.setting));
+    let (speed, speed_terms) = match pace {
+        Ok(pace) => {
+            let (speed, terms) = speed(&pace, &setup, ask);
+            if pace.computes_attention_on_the_host() {
+                missing.push(
+                    "speed with a context: attention of the host's layers is computed by the CPU, \
+                     whose arithmetic is not known"
+                        .to_owned(),
+                );
+            }
+            (Some(speed), terms)
+        }
         Err(error) => {
             missing.push(error.to_string());
             (None, Vec::new())
@@ -170,26 +226,58 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
             streams: ask.streams,
         },
         memory,
+        limits,
         speed,
         missing,
         speed_terms,
     })
 }
 
-fn speed(
-    catalog: &Catalog,
+/// Whether the engine has a cache of the type.
+fn check_kv(engine: &Engine, kv: KvType) -> Result<(), EstimateError> {
+    let types = &engine.kv_cache.types;
+    let has = |word: &String| KvType::of(word) == Some(kv) || word.starts_with(kv.name);
+    if types.is_empty() || types.iter().any(has) {
+        return Ok(());
+    }
+    Err(EstimateError::KvType {
+        engine: engine.name.clone(),
+        kv: kv.name,
+        offered: types.join(", "),
+    })
+}
+
+/// The pace of a model that is dealt out between host and devices.
+fn dealt<'a>(
+    pace: Pace<'a>,
+    memory: &Memory,
     setup: &Setup<'_>,
-    machine: &Machine<'_>,
-    work: &Work,
-    ask: Ask,
-) -> Result<(Speed, Vec<Term>), SpeedError> {
-    let pace = Pace::new(catalog, setup, machine, work)?;
-    let decode =
-        depths(ask.context).into_iter().map(|depth| pace.decode(depth, ask.streams)).collect();
-    let prefill =
-        prompts(ask.context).into_iter().map(|(tokens, depth)| pace.prefill(tokens, depth));
+    setting: &Setting,
+) -> Result<Pace<'a>, SpeedError> {
+    let Some(spread) = &memory.spread else { return Ok(pace) };
+    let cut = matches!(spread.split_mode, SplitMode::Row | SplitMode::Tensor);
+    if cut && spread.devices.len() > 1 {
+        return Err(SpeedError::SplitMode {
+            engine: setup.engine.name.clone(),
+            mode: spread.split_mode.word(),
+        });
+    }
+    let layers: Vec<u32> = spread.devices.iter().map(|place| place.layers).collect();
+    let pace = pace.with_layers(&layers);
+    match (spread.offloaded, setting.host_bandwidth) {
+        (None, _) => Ok(pace),
+        (Some(offloaded), Some(bandwidth)) => Ok(pace.with_host(offloaded, bandwidth)),
+        (Some(_), None) => Err(SpeedError::HostBandwidth),
+    }
+}
+
+fn speed(pace: &Pace<'_>, setup: &Setup<'_>, ask: Ask) -> (Speed, Vec<Term>) {
+    let only_empty = pace.computes_attention_on_the_host();
+    let context = if only_empty { 0 } else { ask.context };
+    let decode = depths(context).into_iter().map(|depth| pace.decode(depth, ask.streams)).collect();
+    let prefill = prompts(context).into_iter().map(|(tokens, depth)| pace.prefill(tokens, depth));
     let speed = Speed { decode, prefill: prefill.collect(), grounds: pace.grounds() };
-    Ok((speed, pace.terms(setup, ask.context, ask.streams)))
+    (speed, pace.terms(setup, context, ask.streams))
 }
 
 /// Depths worth showing for a context: empty, powers between, full.

@@ -166,6 +166,21 @@ pub fn bytes_for_tokens(layout: &Layout, tokens: u64, block: u64, kv: KvType) ->
     Bytes::new((bytes + state_bytes(layout)) as f64)
 }
 
+/// Context of one sequence in an engine whose caches grow with the tokens (MLX): layers in steps
+/// of 256 tokens, those with a window up to the window and the `batch` of prompt tokens that is being
+/// read. Nothing is padded, states are those of every engine.
+///
+/// Source: mlx-lm `mlx_lm/models/cache.py`, `KVCache` and `RotatingKVCache`.
+pub fn grown_context(layout: &Layout, tokens: u64, batch: u64, kv: KvType) -> Bytes {
+    let grown = tokens.next_multiple_of(CELL_STEP);
+    let mut bytes = state_bytes(layout);
+    for cache in layout.caches.iter().flatten() {
+        let kept = cache.window.map_or(grown, |window| grown.min(window.max(1) - 1 + batch));
+        bytes += kept * (kv.row(cache.k) + kv.row(cache.v));
+    }
+    Bytes::new(bytes as f64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

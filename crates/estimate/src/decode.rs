@@ -14,7 +14,7 @@
 use localrig_facts::format::Kernel;
 
 use crate::parameter::{Constants, Parameter};
-use crate::run::Run;
+use crate::run::{Host, Run};
 use crate::{link, offload, power};
 
 /// The parts of a step, in seconds.
@@ -128,13 +128,13 @@ pub(crate) fn norm(a: f64, b: f64, p: f64) -> f64 {
 /// read at their own share of the bandwidth.
 fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     let work = run.work;
-    let resident = 1.0 - run.host.map_or(0.0, |host| host.share);
-    let (mut experts, mut base) = (0.0, 1.0);
+    let resident = |away: fn(Host) -> f64| 1.0 - run.host.map_or(0.0, away);
+    let base = resident(|host| host.base);
+    let mut experts = 0.0;
     if work.is_mixture() {
         let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
-        experts = touched / work.experts as f64 / constants[Parameter::ExpertGather] * resident;
-    } else {
-        base = resident;
+        experts = touched / work.experts as f64 / constants[Parameter::ExpertGather]
+            * resident(|host| host.experts);
     }
     let mut bytes = 0.0;
     for (kernel, own) in work.kernels.iter().enumerate() {

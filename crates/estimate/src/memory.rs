@@ -3,17 +3,28 @@
 use localrig_facts::engine::{Allocation, RuntimeMemory};
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::model::Model;
-use localrig_facts::unit::Bytes;
+use localrig_facts::unit::{Bytes, Gib};
 use localrig_facts::{Basis, Estimate, Id};
 use serde::Serialize;
 
 use crate::architecture::Layout;
-use crate::context::{KvType, LlamaContext, bytes_for_tokens, llama_context, state_bytes};
+use crate::context::{
+    KvType, LlamaContext, bytes_for_tokens, grown_context, llama_context, state_bytes,
+};
 use crate::graph::{GraphAsk, llama_graph};
 use crate::placement::Offload;
 use crate::setup::Setup;
 use crate::term::Term;
 use crate::weights::Weights;
+
+mod derivation;
+mod reserve;
+mod setting;
+mod spread;
+
+pub use reserve::Reserve;
+pub use setting::Setting;
+pub use spread::{Limit, Limits, Offloaded, PlaceMemory, Spread};
 
 /// Why memory cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +50,32 @@ pub enum MemoryError {
         /// The stack.
         stack: &'static str,
     },
+    /// Layers cannot be kept on a host that is the device.
+    #[error("{machine} shares one memory between CPU and GPU: no layer can be kept out of it")]
+    OneMemory {
+        /// The machine.
+        machine: String,
+    },
+    /// The engine does not spread layers as llama.cpp does.
+    #[error("{engine} keeps everything on accelerators: layers cannot be spread by hand")]
+    NotSpread {
+        /// The engine.
+        engine: String,
+    },
+    /// As many shares as devices are needed.
+    #[error("{given} shares were given for {devices} devices")]
+    Shares {
+        /// How many were given.
+        given: usize,
+        /// How many devices there are.
+        devices: usize,
+    },
+    /// Only experts can be kept on the host apart from their layer.
+    #[error("{model} has no routed experts that could stay on the host")]
+    NoExperts {
+        /// The model.
+        model: String,
+    },
 }
 
 /// What is to be held.
@@ -55,7 +92,7 @@ pub struct Ask {
 }
 
 /// Whether it fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// With the margin to spare.
@@ -106,6 +143,10 @@ pub struct Memory {
     pub largest_context_tokens: Option<u64>,
     /// Streams of this context that fit at once.
     pub streams_that_fit: u64,
+    /// What lies where, under engines that deal layers out between host and devices.
+    pub spread: Option<Spread>,
+    /// The pool of blocks, under engines that take a share of the device at start.
+    pub pool: Option<Reserve>,
     /// The derivation.
     #[serde(skip)]
     pub terms: Vec<Term>,
@@ -124,6 +165,8 @@ pub struct Holding<'a> {
     pub layout: &'a Layout,
     /// Its weights.
     pub weights: &'a Weights,
+    /// What the engine is told.
+    pub setting: &'a Setting,
 }
 
 impl Holding<'_> {
@@ -132,7 +175,26 @@ impl Holding<'_> {
     /// # Errors
     /// When a fact about the engine or the machine is missing.
     pub fn memory(&self, ask: Ask) -> Result<Memory, MemoryError> {
-        let usable = usable(self.setup, self.machine)?;
+        let unified = self.machine.devices.iter().all(Device::is_unified);
+        let allocation = self.allocation()?;
+        if self.setting.spreads() {
+            if allocation != Allocation::Cells {
+                return Err(MemoryError::NotSpread { engine: self.setup.engine.name.clone() });
+            }
+            if unified {
+                return Err(MemoryError::OneMemory { machine: self.machine.name.clone() });
+            }
+        }
+        match allocation {
+            Allocation::Cells if !unified => self.spread(ask),
+            Allocation::Pool if self.device_share().is_some() => self.reserve(ask),
+            _ => self.whole(ask),
+        }
+    }
+
+    /// Memory counted for the machine as a whole.
+    fn whole(&self, ask: Ask) -> Result<Memory, MemoryError> {
+        let usable = self.usable()?;
         let margin = margin(usable);
         let parts = self.parts(ask)?;
         let total = parts.total();
@@ -157,8 +219,60 @@ impl Holding<'_> {
             verdict: verdict(total, usable, margin),
             largest_context_tokens: largest,
             streams_that_fit,
+            spread: None,
+            pool: None,
             terms: self.terms(ask, &parts, usable, margin),
         })
+    }
+
+    fn allocation(&self) -> Result<Allocation, MemoryError> {
+        let engine = || self.setup.engine_id.clone();
+        self.setup
+            .engine
+            .memory
+            .allocation
+            .ok_or_else(|| MemoryError::Allocation { engine: engine() })
+    }
+
+    /// The share of each device that the engine takes by itself.
+    fn device_share(&self) -> Option<f64> {
+        self.setting.device_share.or(self.setup.engine.memory.device_share)
+    }
+
+    /// What all devices offer under the settings.
+    fn usable(&self) -> Result<Bytes, MemoryError> {
+        let devices = self.machine.devices.iter();
+        devices
+            .map(|device| Ok(self.usable_on(device)? * f64::from(device.count)))
+            .sum::<Result<Bytes, MemoryError>>()
+    }
+
+    /// What one device offers under the settings.
+    fn usable_on(&self, device: &Device<'_>) -> Result<Bytes, MemoryError> {
+        let Some(share) = self.setting.device_share else { return usable_of(self.setup, device) };
+        let pooled = self.setup.engine.memory.allocation == Some(Allocation::Pool);
+        // A share of unified memory moves the platform's own limit; engines with a pool take a share
+        // of what the driver shows.
+        match device.usable() {
+            Some(usable) if pooled || !device.is_unified() => Ok(usable * share),
+            _ => Ok(device.memory * share),
+        }
+    }
+
+    /// Context and libraries of the stack on one device.
+    fn runtime(&self) -> Result<Estimate<Bytes>, MemoryError> {
+        let stack = self.setup.stack;
+        let known = self.setup.engine.memory.runtime.iter().find(|one| one.stack == stack);
+        known.map(runtime_estimate).ok_or_else(|| MemoryError::Runtime {
+            engine: self.setup.engine_id.clone(),
+            stack: crate::setup::stack_word(stack),
+        })
+    }
+
+    /// How llama.cpp is asked to hold so many streams.
+    fn cells(&self, ask: Ask) -> LlamaContext {
+        let shared = LlamaContext::server(ask.context, ask.streams, ask.kv);
+        LlamaContext { unified: !self.setup.engine.memory.own_buffers, ..shared }
     }
 
     /// What the model takes on the accelerators, without the search for what else would fit.
@@ -178,9 +292,7 @@ impl Holding<'_> {
 
     fn parts(&self, ask: Ask) -> Result<Parts, MemoryError> {
         let engine = self.setup.engine;
-        let id = || self.setup.engine_id.clone();
-        let allocation =
-            engine.memory.allocation.ok_or_else(|| MemoryError::Allocation { engine: id() })?;
+        let allocation = self.allocation()?;
         let unified = self.machine.devices.iter().all(Device::is_unified);
         let devices: u32 = self.machine.devices.iter().map(|device| device.count).sum();
         // llama.cpp looks embeddings up on the host; on unified memory that is the same memory.
@@ -189,7 +301,7 @@ impl Holding<'_> {
             _ => self.weights.loaded,
         };
         let state = Bytes::new((state_bytes(self.layout) * ask.streams) as f64);
-        let llama = LlamaContext::server(ask.context, ask.streams, ask.kv);
+        let llama = self.cells(ask);
         let (context, graph) = match allocation {
             Allocation::Cells => {
                 let asked = GraphAsk { context: llama, outputs: ask.streams };
@@ -198,37 +310,26 @@ impl Holding<'_> {
                 } else {
                     llama_graph(self.layout, asked, &Offload::full()).devices[0]
                 };
-                // Exact for plain models, up to a third off for hybrids.
-                let graph = Estimate {
-                    value: graph,
-                    low: graph * 0.75,
-                    high: graph * 1.35,
-                    basis: Basis::Modelled,
-                };
-                (llama_context(self.layout, llama), graph)
+                (llama_context(self.layout, llama), graph_estimate(graph))
             }
             Allocation::Pool | Allocation::Grown => {
-                let block = if allocation == Allocation::Pool { 16 } else { 256 };
-                let one = bytes_for_tokens(self.layout, ask.context, block, ask.kv);
-                let [low, high] = engine
-                    .memory
-                    .activation_gib
-                    .map_or([Bytes::ZERO; 2], |range| range.map(Bytes::from));
+                let batch = engine.memory.batched_tokens(self.smallest_device());
+                let one = match (allocation, batch) {
+                    (Allocation::Grown, Some(batch)) => {
+                        grown_context(self.layout, ask.context, batch, ask.kv)
+                    }
+                    (Allocation::Grown, None) => {
+                        bytes_for_tokens(self.layout, ask.context, 256, ask.kv)
+                    }
+                    _ => bytes_for_tokens(self.layout, ask.context, 16, ask.kv),
+                };
+                let [low, high] = gib_range(engine.memory.activation_gib);
                 let graph =
                     Estimate { value: (low + high) / 2.0, low, high, basis: Basis::Assumed };
                 (one * ask.streams as f64, graph)
             }
         };
-        let runtime = engine
-            .memory
-            .runtime
-            .iter()
-            .find(|one| one.stack == self.setup.stack)
-            .map(runtime_estimate)
-            .ok_or_else(|| MemoryError::Runtime {
-                engine: id(),
-                stack: crate::setup::stack_word(self.setup.stack),
-            })?;
+        let runtime = self.runtime()?;
         let count = f64::from(devices);
         let vision = self.vision(ask);
         // Layers are not cut: each further device wastes half a layer on average, at worst one.
@@ -248,6 +349,11 @@ impl Holding<'_> {
             vision,
             uneven,
         })
+    }
+
+    fn smallest_device(&self) -> Bytes {
+        let devices = self.machine.devices.iter().map(|device| device.memory);
+        devices.reduce(Bytes::min).unwrap_or(Bytes::ZERO)
     }
 
     /// The vision tower as a 16-bit projector file.
@@ -271,115 +377,6 @@ impl Holding<'_> {
                 basis: Basis::Exact,
             },
         }
-    }
-
-    fn terms(&self, ask: Ask, parts: &Parts, usable: Bytes, margin: Bytes) -> Vec<Term> {
-        let gib = |bytes: Bytes| format!("{:.2} GiB", bytes.to_gib());
-        let range = |one: &Estimate<Bytes>| {
-            format!(
-                "{:.2} GiB ({:.2} to {:.2})",
-                one.value.to_gib(),
-                one.low.to_gib(),
-                one.high.to_gib()
-            )
-        };
-        let model = self.layout.id.as_str();
-        let engine = self.setup.engine_id.as_str();
-        let family = format!("architecture/{}", self.layout.family);
-        let by_type: Vec<String> = self
-            .weights
-            .by_type
-            .iter()
-            .map(|(kind, bytes)| format!("{kind} {:.2} GiB", bytes.to_gib()))
-            .collect();
-        let mut terms = vec![
-            Term::new(
-                "weights loaded",
-                format!(
-                    "sum over {} tensors of elements / block * bytes, each padded to 32 ({})",
-                    self.layout.tensors.len(),
-                    by_type.join(", ")
-                ),
-                gib(self.weights.loaded),
-                Basis::Exact,
-                &[model, &family],
-            ),
-            Term::new(
-                "weights on the accelerator",
-                "loaded weights less the embedding table, which stays on the host unless memory is shared",
-                gib(parts.weights),
-                Basis::Exact,
-                &[engine],
-            ),
-            Term::new(
-                "KV cache",
-                format!(
-                    "sum over caching layers of cells * (K row + V row) in {}, {} stream(s) of {} tokens",
-                    ask.kv.name, ask.streams, ask.context
-                ),
-                gib(parts.kv),
-                Basis::Exact,
-                &[model, &family, engine],
-            ),
-        ];
-        if parts.state > Bytes::ZERO {
-            terms.push(Term::new(
-                "recurrent state",
-                "32-bit floats per recurrent layer and stream, whatever the context",
-                gib(parts.state),
-                Basis::Exact,
-                &[model, &family],
-            ));
-        }
-        terms.push(Term::new(
-            "graph buffer",
-            "scratch memory of the widest moment of a micro-batch",
-            range(&parts.graph),
-            parts.graph.basis,
-            &[engine],
-        ));
-        terms.push(Term::new(
-            "runtime",
-            "context and libraries of the stack, per device",
-            range(&parts.runtime),
-            parts.runtime.basis,
-            &[engine],
-        ));
-        if ask.vision {
-            terms.push(Term::new(
-                "vision tower",
-                "16-bit projector file and a quarter of it for activations",
-                range(&parts.vision),
-                parts.vision.basis,
-                &[model],
-            ));
-        }
-        if parts.uneven.high > Bytes::ZERO {
-            terms.push(Term::new(
-                "uneven split",
-                "layers are not cut: half a layer for each further device",
-                range(&parts.uneven),
-                parts.uneven.basis,
-                &[model],
-            ));
-        }
-        let devices: Vec<&str> =
-            self.machine.devices.iter().map(|device| device.id.as_str()).collect();
-        terms.push(Term::new(
-            "usable",
-            "what the driver or platform lets the accelerator use",
-            gib(usable),
-            Basis::Exact,
-            &devices,
-        ));
-        terms.push(Term::new(
-            "margin",
-            "the larger of 0.5 GiB and 3 % of usable memory",
-            gib(margin),
-            Basis::Assumed,
-            &[],
-        ));
-        terms
     }
 }
 
@@ -425,21 +422,33 @@ fn runtime_estimate(runtime: &RuntimeMemory) -> Estimate<Bytes> {
     Estimate { value: (low + high) / 2.0, low, high, basis: Basis::Assumed }
 }
 
+/// A graph buffer: exact for plain models, up to a third off for hybrids.
+fn graph_estimate(graph: Bytes) -> Estimate<Bytes> {
+    Estimate { value: graph, low: graph * 0.75, high: graph * 1.35, basis: Basis::Modelled }
+}
+
+/// A range of a fact, nothing where it is not given.
+fn gib_range(range: Option<[Gib; 2]>) -> [Bytes; 2] {
+    range.map_or([Bytes::ZERO; 2], |range| range.map(Bytes::from))
+}
+
 /// What all devices of a machine offer an engine.
 ///
 /// # Errors
 /// When the share of unified memory is not known.
 pub fn usable(setup: &Setup<'_>, machine: &Machine<'_>) -> Result<Bytes, MemoryError> {
-    let share = setup.engine.memory.device_share;
-    let mut sum = Bytes::ZERO;
-    for device in &machine.devices {
-        let one =
-            device.usable().ok_or_else(|| MemoryError::Usable { device: device.id.clone() })?;
-        // An engine that reserves a share of the device reckons with the whole of it.
-        let one = share.map_or(one, |share| one.min(device.memory * share));
-        sum += one * f64::from(device.count);
-    }
-    Ok(sum)
+    let devices = machine.devices.iter();
+    devices
+        .map(|device| Ok(usable_of(setup, device)? * f64::from(device.count)))
+        .sum::<Result<Bytes, MemoryError>>()
+}
+
+/// What one device offers an engine.
+fn usable_of(setup: &Setup<'_>, device: &Device<'_>) -> Result<Bytes, MemoryError> {
+    let usable =
+        device.usable().ok_or_else(|| MemoryError::Usable { device: device.id.clone() })?;
+    // An engine that reserves a share of the device reckons with all that the driver shows.
+    Ok(setup.engine.memory.device_share.map_or(usable, |share| usable * share))
 }
 
 /// What is kept free of the memory an engine may use: the larger of 0.5 GiB and 3 %.
@@ -459,8 +468,8 @@ fn verdict(total: Estimate<Bytes>, usable: Bytes, margin: Bytes) -> Verdict {
 
 /// The largest multiple of 256 up to `limit` for which `fits` holds; `fits` must not start to hold
 /// again once it failed.
-fn largest(limit: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
-    if fits(limit) {
+pub(crate) fn largest(limit: u64, fits: impl Fn(u64) -> bool) -> Option<u64> {
+    if limit > 0 && fits(limit) {
         return Some(limit);
     }
     let steps = largest_count(limit / 256, |steps| fits(steps * 256));

@@ -33,8 +33,27 @@ pub enum SplitMode {
     /// Whole layers.
     #[default]
     Layer,
+    /// Everything on the first device.
+    None,
+    /// Rows of the matrices; routed experts, norms and caches lie with the layer.
+    Row,
     /// Every matrix, cut along heads and widths.
     Tensor,
+}
+
+impl SplitMode {
+    /// Every mode.
+    pub const ALL: [Self; 4] = [Self::Layer, Self::Row, Self::Tensor, Self::None];
+
+    /// The engine's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Layer => "layer",
+            Self::None => "none",
+            Self::Row => "row",
+            Self::Tensor => "tensor",
+        }
+    }
 }
 
 impl Offload {
@@ -66,6 +85,10 @@ pub struct Share {
     pub weights_bytes: Bytes,
     /// KV cache and recurrent state.
     pub context_bytes: Bytes,
+    /// Routed experts among the weights.
+    pub expert_bytes: Bytes,
+    /// What is read for every token among the weights: neither experts nor looked-up tables.
+    pub base_bytes: Bytes,
     /// Layers, the output matrix counted as one.
     pub layers: u32,
 }
@@ -90,6 +113,9 @@ fn home(offload: &Offload, index: u32, count: u32) -> Home {
     if offload.shares.is_empty() || index < first {
         return None;
     }
+    if offload.mode == SplitMode::None {
+        return Some(0);
+    }
     let sum: f32 = offload.shares.iter().map(|share| *share as f32).sum();
     // 32-bit arithmetic as in the engine: a boundary may fall exactly on a layer.
     let at = (index - first) as f32 / on_devices as f32;
@@ -103,38 +129,39 @@ fn home(offload: &Offload, index: u32, count: u32) -> Home {
 
 /// Spreads a model. `sizes` are the bytes of each tensor, in the order of `layout.tensors`.
 pub fn place(layout: &Layout, sizes: &[u64], ask: LlamaContext, offload: &Offload) -> Placement {
-    let count = layout.layers.len() as u32;
-    let homes: Vec<Home> = (0..=count).map(|index| home(offload, index, count)).collect();
-    let mut sums = vec![[0_u64; 2]; offload.shares.len() + 1];
-    let host = offload.shares.len();
-    let parts = Parts { offload, ask };
-    for (tensor, bytes) in layout.tensors.iter().zip(sizes) {
+    let mut placement = place_weights(layout, sizes, offload);
+    place_context(layout, ask, offload, &mut placement);
+    placement
+}
+
+/// Spreads the weights alone.
+pub fn place_weights(layout: &Layout, sizes: &[u64], offload: &Offload) -> Placement {
+    let homes = homes(layout, offload);
+    let output = homes[homes.len() - 1];
+    let mut sums = Sums { parts: Parts { offload }, of: vec![[0; 3]; offload.shares.len() + 1] };
+    for (tensor, bytes) in layout.tensors.iter().zip(sizes.iter().copied()) {
         // A tied output matrix is a second copy once the output layer is on a device.
         let tied_copy = layout.tied && &*tensor.name == "token_embd.weight";
         if !tensor.loaded {
             continue;
         }
-        let mut add = |home: Home| match home {
-            None => sums[host][0] += bytes,
-            Some(device) if offload.mode == SplitMode::Layer => sums[device][0] += bytes,
-            Some(_) => {
-                for (sum, part) in sums.iter_mut().zip(parts.tensor(layout, tensor, *bytes)) {
-                    sum[0] += part;
-                }
-            }
-        };
-        let output = homes[count as usize];
         match &tensor.place {
             Place::Input => {
-                add(None);
+                let is_head = tied_copy && output.is_none() && tensor.copies == 1;
+                sums.add(layout, tensor, None, bytes, if is_head { BASE } else { TABLE });
                 if tied_copy && (output.is_some() || tensor.copies > 1) {
-                    add(output);
+                    sums.add(layout, tensor, output, bytes, BASE);
                 }
             }
-            Place::Output => add(output),
+            Place::Output => sums.add(layout, tensor, output, bytes, BASE),
             Place::Layer(layer) => {
-                let kept = tensor.is_routed_expert() && *layer < offload.host_expert_layers;
-                add(if kept { None } else { homes[*layer as usize] });
+                let home = homes[*layer as usize];
+                if tensor.is_routed_expert() {
+                    let kept = *layer < offload.host_expert_layers;
+                    sums.add(layout, tensor, if kept { None } else { home }, bytes, EXPERTS);
+                } else {
+                    sums.add(layout, tensor, home, bytes, BASE);
+                }
             }
             Place::Beside(tags) => {
                 let mut seen: Vec<Home> = Vec::new();
@@ -144,43 +171,103 @@ pub fn place(layout: &Layout, sizes: &[u64], ask: LlamaContext, offload: &Offloa
                     let lies_here = tags.iter().all(|tag| layer.is(tag));
                     if lies_here && !seen.contains(home) {
                         seen.push(*home);
-                        add(*home);
+                        sums.add(layout, tensor, *home, bytes, TABLE);
                     }
                 }
             }
         }
     }
-    for (layer, home) in homes.iter().enumerate().take(layout.main_layers as usize) {
-        let bytes = layer_context(layout, ask, layer);
-        match home {
-            None => sums[host][1] += bytes,
-            Some(device) if offload.mode == SplitMode::Layer => sums[*device][1] += bytes,
-            Some(_) => {
-                for (sum, part) in sums.iter_mut().zip(parts.context(layout, layer, bytes)) {
-                    sum[1] += part;
-                }
-            }
-        }
-    }
+    let host = offload.shares.len();
     let share = |index: usize| {
         let own = (index < host).then_some(index);
         let layers = homes.iter().filter(|home| match offload.mode {
-            SplitMode::Layer => **home == own,
-            SplitMode::Tensor => home.is_some() == own.is_some(),
+            SplitMode::Layer | SplitMode::None => **home == own,
+            SplitMode::Tensor | SplitMode::Row => home.is_some() == own.is_some(),
         });
+        let [base, experts, table] = sums.of[index].map(|bytes| Bytes::new(bytes as f64));
         Share {
-            weights_bytes: Bytes::new(sums[index][0] as f64),
-            context_bytes: Bytes::new(sums[index][1] as f64),
+            weights_bytes: base + experts + table,
+            context_bytes: Bytes::ZERO,
+            expert_bytes: experts,
+            base_bytes: base,
             layers: layers.count() as u32,
         }
     };
     Placement { host: share(host), devices: (0..host).map(share).collect() }
 }
 
+/// Spreads the caches and states of a context, which lie with their layers.
+pub fn place_context(
+    layout: &Layout,
+    ask: LlamaContext,
+    offload: &Offload,
+    placement: &mut Placement,
+) {
+    let mut sums = vec![0_u64; offload.shares.len() + 1];
+    let host = offload.shares.len();
+    let homes = homes(layout, offload);
+    for (layer, home) in homes.iter().enumerate().take(layout.main_layers as usize) {
+        let bytes = layer_context(layout, ask, layer);
+        match home {
+            None => sums[host] += bytes,
+            Some(_) if offload.mode == SplitMode::Tensor => {
+                let parts = Parts { offload }.context(layout, layer, bytes, ask);
+                for (sum, part) in sums.iter_mut().zip(parts) {
+                    *sum += part;
+                }
+            }
+            Some(device) => sums[*device] += bytes,
+        }
+    }
+    let shares = placement.devices.iter_mut().chain([&mut placement.host]);
+    for (share, sum) in shares.zip(sums) {
+        share.context_bytes = Bytes::new(sum as f64);
+    }
+}
+
+/// Where every layer goes, the output matrix last.
+fn homes(layout: &Layout, offload: &Offload) -> Vec<Home> {
+    let count = layout.layers.len() as u32;
+    (0..=count).map(|index| home(offload, index, count)).collect()
+}
+
+/// Kinds of weights that [`Sums`] counts apart.
+const BASE: usize = 0;
+const EXPERTS: usize = 1;
+const TABLE: usize = 2;
+
+/// Bytes of each kind on each device, then on the host.
+struct Sums<'a> {
+    parts: Parts<'a>,
+    of: Vec<[u64; 3]>,
+}
+
+impl Sums<'_> {
+    fn add(&mut self, layout: &Layout, tensor: &Tensor, home: Home, bytes: u64, kind: usize) {
+        let host = self.of.len() - 1;
+        let parts = match (home, self.parts.offload.mode) {
+            (None, _) => return self.of[host][kind] += bytes,
+            (Some(_), SplitMode::Tensor) => self.parts.tensor(layout, tensor, bytes),
+            (Some(_), SplitMode::Row) if is_cut_by_rows(tensor) => {
+                self.parts.cut(bytes, tensor.shape[1])
+            }
+            (Some(device), _) => return self.of[device][kind] += bytes,
+        };
+        for (sum, part) in self.of.iter_mut().zip(parts) {
+            sum[kind] += part;
+        }
+    }
+}
+
+/// Whether `--split-mode row` cuts a tensor: matrices that a plain product uses.
+/// Source: llama.cpp `ggml_backend_cuda_device_supports_op` on split buffers.
+fn is_cut_by_rows(tensor: &Tensor) -> bool {
+    tensor.shape.len() == 2 && !tensor.is_routed_expert() && tensor.place != Place::Input
+}
+
 /// Cutting matrices between devices (`--split-mode tensor`).
 struct Parts<'a> {
     offload: &'a Offload,
-    ask: LlamaContext,
 }
 
 /// Matrices that are cut by attention heads, by the width of a feed-forward part, or by rows; all
@@ -257,10 +344,10 @@ impl Parts<'_> {
     }
 
     /// Bytes of a layer's cache and state on each device: by KV heads, latent caches whole.
-    fn context(&self, layout: &Layout, layer: usize, bytes: u64) -> Vec<u64> {
+    fn context(&self, layout: &Layout, layer: usize, bytes: u64, ask: LlamaContext) -> Vec<u64> {
         let recurrent = layout.layers[layer].is("recurrent");
         let heads = if recurrent { layout.dim("key_heads") } else { layout.dim("kv_heads") };
-        if layout.dim("kv_lora") > 0 || heads == 0 || self.ask.cells == 0 {
+        if layout.dim("kv_lora") > 0 || heads == 0 || ask.cells == 0 {
             return vec![bytes; self.offload.shares.len()];
         }
         self.cut(bytes, heads)

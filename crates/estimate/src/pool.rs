@@ -10,7 +10,7 @@
 use localrig_facts::unit::Bytes;
 use serde::Serialize;
 
-use crate::architecture::Layout;
+use crate::architecture::{Layout, Place, Tensor};
 use crate::context::KvType;
 
 /// How vLLM is asked to hold its context.
@@ -24,12 +24,46 @@ pub struct PoolAsk {
     pub batched_tokens: u64,
     /// `--block-size`: tokens of a block, before hybrids raise it.
     pub block_tokens: u64,
+    /// The part of the model that the device holds.
+    pub slice: Slice,
+}
+
+/// The part of a model that one device of several holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// `--tensor-parallel-size`: devices that share every layer.
+    pub tensor: u64,
+    /// First layer of its pipeline stage.
+    pub first: u32,
+    /// The layer after its last.
+    pub end: u32,
+}
+
+impl Slice {
+    /// Everything.
+    pub const WHOLE: Self = Self { tensor: 1, first: 0, end: u32::MAX };
+
+    /// The slices of `stages` pipeline stages: layers dealt out evenly, the earlier stages but the
+    /// first get what is left over. Source: vLLM `vllm/distributed/utils.py`, `get_pp_indices`.
+    pub fn stages(layers: u32, stages: u32) -> Vec<Self> {
+        let (each, left) = (layers / stages, layers % stages);
+        let mut first = 0;
+        let stage = |index: u32| {
+            // The last stage has the output matrix, the first the embeddings.
+            let more = u32::from(index + 1 < stages && index + 1 + left >= stages);
+            let end = if index + 1 == stages { layers } else { first + each + more };
+            let slice = Self { tensor: 1, first, end };
+            first = end;
+            slice
+        };
+        (0..stages).map(stage).collect()
+    }
 }
 
 impl PoolAsk {
     /// Requests of `context` tokens with vLLM's own defaults.
     pub const fn new(context: u64, kv: KvType) -> Self {
-        Self { kv, context, batched_tokens: 8192, block_tokens: 16 }
+        Self { kv, context, batched_tokens: 8192, block_tokens: 16, slice: Slice::WHOLE }
     }
 }
 
@@ -59,6 +93,44 @@ pub fn pool_bytes(memory: Bytes, utilization: f64, weights: Bytes, beside: Bytes
     (memory * utilization - weights - beside).max(Bytes::ZERO)
 }
 
+/// Bytes of the weights that one device of several holds.
+///
+/// Matrices are cut into equal parts. Vectors, routers and latent projections lie whole on every
+/// device; keys and values are cut no further than into their heads. `sizes` are the bytes of each
+/// tensor, in the order of `layout.tensors`.
+pub fn slice_bytes(layout: &Layout, sizes: &[u64], slice: Slice) -> Bytes {
+    let last = slice.end >= layout.main_layers;
+    let bytes = layout.tensors.iter().zip(sizes).filter(|(tensor, _)| tensor.loaded).map(
+        |(tensor, bytes)| {
+            let copies = match tensor.place {
+                Place::Input if slice.first == 0 => 1,
+                // A tied output matrix is the embedding, once more on the last of several stages.
+                Place::Input => u64::from(layout.tied && last),
+                Place::Output => u64::from(last),
+                Place::Layer(layer) => u64::from((slice.first..slice.end).contains(&layer)),
+                Place::Beside(_) => 1,
+            };
+            copies * bytes.div_ceil(parts(layout, tensor, slice.tensor))
+        },
+    );
+    Bytes::new(bytes.sum::<u64>() as f64)
+}
+
+/// Tensors that every device of a tensor-parallel group holds whole: routers and the projections
+/// into a latent space, whose result all heads need.
+const WHOLE: [&str; 4] = ["ffn_gate_inp", "attn_q_a", "attn_kv_a", "indexer"];
+
+/// Into how many parts a tensor is cut between `devices`.
+fn parts(layout: &Layout, tensor: &Tensor, devices: u64) -> u64 {
+    let whole = tensor.shape.len() < 2 || WHOLE.iter().any(|name| tensor.name.starts_with(name));
+    let keys = ["attn_k.", "attn_v."].iter().any(|name| tensor.name.starts_with(name));
+    match (whole, keys) {
+        (true, _) => 1,
+        (false, true) => devices.min(layout.dim("kv_heads").max(1)),
+        (false, false) => devices,
+    }
+}
+
 /// A kind of layers with equal needs.
 struct Kind {
     window: Option<u64>,
@@ -70,7 +142,7 @@ struct Kind {
 
 /// The pool that `available` bytes make; `None` for a model that keeps nothing.
 pub fn block_pool(layout: &Layout, available: Bytes, ask: PoolAsk) -> Option<Pool> {
-    let kinds = kinds(layout, ask.kv);
+    let kinds = kinds(layout, ask.kv, ask.slice);
     let token = kinds.iter().filter(|kind| !kind.recurrent).map(|kind| kind.bytes).max();
     let state = kinds.iter().filter(|kind| kind.recurrent).map(|kind| kind.bytes).max();
     let block_tokens = match (token, state) {
@@ -112,7 +184,7 @@ pub fn block_pool(layout: &Layout, available: Bytes, ask: PoolAsk) -> Option<Poo
 }
 
 /// Layers by what they keep. A layer with attention and a state beside it counts as both.
-fn kinds(layout: &Layout, kv: KvType) -> Vec<Kind> {
+fn kinds(layout: &Layout, kv: KvType, slice: Slice) -> Vec<Kind> {
     let mut kinds: Vec<Kind> = Vec::new();
     let mut add = |window, recurrent, bytes| {
         let same = |kind: &&mut Kind| kind.window == window && kind.recurrent == recurrent;
@@ -124,13 +196,24 @@ fn kinds(layout: &Layout, kv: KvType) -> Vec<Kind> {
             None => kinds.push(Kind { window, recurrent, bytes, layers: 1 }),
         }
     };
-    for (caches, state) in layout.caches.iter().zip(&layout.states) {
+    let layers = slice.first as usize..slice.end as usize;
+    let heads = |window: Option<u64>| match (window, layout.dim("global_kv_heads")) {
+        (None, own @ 1..) => own,
+        _ => layout.dim("kv_heads").max(1),
+    };
+    let layer_count = layout.caches.len();
+    for layer in layers.start..layers.end.min(layer_count) {
+        let (caches, state) = (&layout.caches[layer], layout.states[layer]);
         if let Some(first) = caches.first() {
-            let bytes: u64 = caches.iter().map(|cache| kv.row(cache.k) + kv.row(cache.v)).sum();
-            add(first.window, false, bytes);
+            let bytes = caches.iter().map(|cache| {
+                // Latent rows and index keys serve all heads.
+                let parts = if cache.v == 0 { 1 } else { slice.tensor.min(heads(cache.window)) };
+                kv.row(cache.k / parts) + kv.row(cache.v / parts)
+            });
+            add(first.window, false, bytes.sum());
         }
-        if *state > 0 {
-            add(None, true, state * STATE_BYTES);
+        if state > 0 {
+            add(None, true, state.div_ceil(slice.tensor) * STATE_BYTES);
         }
     }
     kinds

@@ -6,8 +6,8 @@ use serde::Serialize;
 use crate::architecture::Layout;
 use crate::context::LlamaContext;
 use crate::graph::{GraphAsk, llama_graph};
-use crate::memory::largest_count;
-use crate::placement::{Offload, Placement, place};
+use crate::memory::{largest, largest_count};
+use crate::placement::{Offload, Placement, place_context, place_weights};
 
 /// Memory that may be used: what is free, less what the runtime takes and the margin to keep.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,8 +63,19 @@ pub struct Needs {
 impl Load<'_> {
     /// What it takes, place by place.
     pub fn needs(&self) -> Needs {
-        let Placement { host, devices } =
-            place(self.layout, self.sizes, self.ask.context, &self.offload);
+        self.needs_beside(&self.weights())
+    }
+
+    /// Where its weights lie: the same for every context.
+    pub fn weights(&self) -> Placement {
+        place_weights(self.layout, self.sizes, &self.offload)
+    }
+
+    /// What it takes with its weights placed already.
+    pub fn needs_beside(&self, weights: &Placement) -> Needs {
+        let mut placement = weights.clone();
+        place_context(self.layout, self.ask.context, &self.offload, &mut placement);
+        let Placement { host, devices } = placement;
         let graph = llama_graph(self.layout, self.ask, &self.offload);
         let need = |share: crate::placement::Share, graph_bytes| Need {
             weights_bytes: share.weights_bytes,
@@ -86,44 +97,54 @@ impl Load<'_> {
             && needs.devices.iter().zip(&room.devices).all(|(need, room)| need.total() <= *room)
             && needs.devices.len() <= room.devices.len()
     }
+
+    /// The same with so many layers on devices.
+    #[must_use]
+    pub fn with_gpu_layers(&self, gpu_layers: u32) -> Self {
+        let offload = Offload { gpu_layers, ..self.offload.clone() };
+        Self { offload, ..self.clone() }
+    }
+
+    /// The same with the experts of so many layers on the host.
+    #[must_use]
+    pub fn with_host_experts(&self, host_expert_layers: u32) -> Self {
+        let offload = Offload { host_expert_layers, ..self.offload.clone() };
+        Self { offload, ..self.clone() }
+    }
+
+    /// The same with so many streams of so many tokens each.
+    #[must_use]
+    pub fn with_streams(&self, streams: u64, tokens: u64) -> Self {
+        let context =
+            LlamaContext { cells: tokens * streams, sequences: streams, ..self.ask.context };
+        // A server wants the logits of one position per stream; a batch of logits stays what it is.
+        let outputs = if self.ask.outputs == 0 { 0 } else { streams };
+        Self { ask: GraphAsk { context, outputs }, ..self.clone() }
+    }
 }
 
 /// The largest `-ngl` that fits, the output layer counted; `None` when not even the host holds it.
-pub fn most_gpu_layers(load: &Load<'_>, room: &Room) -> Option<u32> {
+pub fn most_gpu_layers(load: &Load<'_>, fits: impl Fn(&Load<'_>) -> bool) -> Option<u32> {
     let all = load.layout.layers.len() as u32 + 1;
-    (0..=all).rev().find(|gpu_layers| {
-        let offload = Offload { gpu_layers: *gpu_layers, ..load.offload.clone() };
-        Load { offload, ..load.clone() }.fits(room)
-    })
+    (0..=all).rev().find(|layers| fits(&load.with_gpu_layers(*layers)))
 }
 
 /// The smallest `--n-cpu-moe` that fits with the `-ngl` given; `None` when none does.
-pub fn fewest_host_expert_layers(load: &Load<'_>, room: &Room) -> Option<u32> {
-    (0..=load.layout.main_layers).find(|host_expert_layers| {
-        let offload = Offload { host_expert_layers: *host_expert_layers, ..load.offload.clone() };
-        Load { offload, ..load.clone() }.fits(room)
-    })
+pub fn fewest_host_expert_layers(load: &Load<'_>, fits: impl Fn(&Load<'_>) -> bool) -> Option<u32> {
+    (0..=load.layout.main_layers).find(|layers| fits(&load.with_host_experts(*layers)))
 }
 
 /// The longest context for each stream that fits, in steps of 256 tokens up to `limit`.
-pub fn largest_context(load: &Load<'_>, room: &Room, limit: u64) -> Option<u64> {
+pub fn largest_context(
+    load: &Load<'_>,
+    limit: u64,
+    fits: impl Fn(&Load<'_>) -> bool,
+) -> Option<u64> {
     let streams = load.ask.context.sequences;
-    let fits = |tokens: u64| with(load, tokens * streams, streams).fits(room);
-    if limit > 0 && fits(limit) {
-        return Some(limit);
-    }
-    let steps = largest_count(limit / 256, |steps| fits(steps * 256));
-    (steps > 0).then_some(steps * 256)
+    largest(limit, |tokens| fits(&load.with_streams(streams, tokens)))
 }
 
 /// Streams of `tokens` of context each that fit at once, up to 1,024.
-pub fn most_streams(load: &Load<'_>, room: &Room, tokens: u64) -> u64 {
-    largest_count(1024, |streams| with(load, tokens * streams, streams).fits(room))
-}
-
-fn with<'a>(load: &Load<'a>, cells: u64, sequences: u64) -> Load<'a> {
-    let context = LlamaContext { cells, sequences, ..load.ask.context };
-    // A server wants the logits of one position per stream; a batch of logits stays what it is.
-    let outputs = if load.ask.outputs == 0 { 0 } else { sequences };
-    Load { ask: GraphAsk { context, outputs }, ..load.clone() }
+pub fn most_streams(load: &Load<'_>, tokens: u64, fits: impl Fn(&Load<'_>) -> bool) -> u64 {
+    largest_count(1024, |streams| fits(&load.with_streams(streams, tokens)))
 }

@@ -67,8 +67,10 @@ pub enum Link {
 /// Weights in host memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Host {
-    /// Share of the routed experts (of all weights, for a dense model) that lies there.
-    pub share: f64,
+    /// Share of the routed experts that lies there.
+    pub experts: f64,
+    /// Share of all other weights that are read for every token.
+    pub base: f64,
     /// Bandwidth of the host's memory in bytes per second; `None` = the constant's value.
     pub bandwidth: Option<f64>,
 }

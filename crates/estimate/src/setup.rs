@@ -64,6 +64,17 @@ pub enum SpeedError {
     /// A data sheet lacks a figure.
     #[error(transparent)]
     Missing(#[from] MissingFact),
+    /// The CPU computes a part, and how fast its memory is was not said.
+    #[error("the bandwidth of the host's memory is not known: give it with --host-bandwidth")]
+    HostBandwidth,
+    /// Nobody measured this way of sharing a model.
+    #[error("nobody measured {engine} with split mode {mode}")]
+    SplitMode {
+        /// The engine.
+        engine: String,
+        /// The mode.
+        mode: &'static str,
+    },
 }
 
 /// An engine on a machine.

@@ -3,17 +3,18 @@
 use localrig_facts::calibration::{DefaultSplit, Intervals};
 use localrig_facts::gpu::{Gpu, GpuKind, NvLink, Segment};
 use localrig_facts::machine::{Device, Machine};
-use localrig_facts::unit::{Seconds, Tokens, TokensPerSec};
+use localrig_facts::unit::{BytesPerSec, Seconds, Tokens, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use serde::Serialize;
 
 use crate::calibration::Seen;
 use crate::decode::{Step, step};
 use crate::fit::interval::{Kind, half_width};
+use crate::memory::Offloaded;
 use crate::parameter::Constants;
 use crate::prefill::prefill;
 use crate::rate::{Rates, rates};
-use crate::run::{Link, Run, Split};
+use crate::run::{Host, Link, Run, Split};
 use crate::setup::{Setup, SpeedError};
 use crate::work::Work;
 
@@ -53,6 +54,8 @@ struct Stage<'a> {
     chunk_tokens: f64,
     /// Share of the layers.
     share: f64,
+    /// What of the model the CPU computes meanwhile.
+    host: Option<Host>,
 }
 
 impl Stage<'_> {
@@ -61,7 +64,7 @@ impl Stage<'_> {
             work,
             rates: &self.rates,
             split: self.split,
-            host: None,
+            host: self.host,
             chunk_tokens: self.chunk_tokens,
             power_limit: None,
             memory: None,
@@ -82,6 +85,8 @@ pub struct Pace<'a> {
     own_rows: u32,
     /// What one of them is worth.
     worth: f64,
+    /// What lies in host memory, with its bandwidth.
+    offloaded: Option<(Offloaded, BytesPerSec)>,
 }
 
 impl<'a> Pace<'a> {
@@ -115,6 +120,7 @@ impl<'a> Pace<'a> {
                 split: Split { stages: stages_here, tensor, replicas: 1, link: link(device.gpu) },
                 chunk_tokens: class.chunk_tokens as f64,
                 share: memory(device) / whole,
+                host: None,
             });
         }
         Ok(Self {
@@ -131,7 +137,40 @@ impl<'a> Pace<'a> {
             rows: setup.places.iter().map(|place| place.rows).min().unwrap_or(0),
             own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
             worth: catalog.priors()?.local.worth,
+            offloaded: None,
         })
+    }
+
+    /// The same with so many layers on each device, in the machine's order; devices beyond the list
+    /// have none.
+    #[must_use]
+    pub fn with_layers(mut self, layers: &[u32]) -> Self {
+        let all: u32 = layers.iter().sum();
+        let mut rest = layers.iter().copied();
+        for stage in &mut self.stages {
+            let own: Vec<u32> = rest.by_ref().take(stage.device.count as usize).collect();
+            if stage.split.tensor > 1 || all == 0 {
+                continue;
+            }
+            stage.share = f64::from(own.iter().sum::<u32>()) / f64::from(all);
+            stage.split.stages = own.iter().filter(|layers| **layers > 0).count().max(1) as u32;
+        }
+        self
+    }
+
+    /// The same with a part in host memory of the given bandwidth.
+    #[must_use]
+    pub fn with_host(mut self, offloaded: Offloaded, bandwidth: BytesPerSec) -> Self {
+        for stage in &mut self.stages {
+            stage.host = Some(offloaded.host(bandwidth.get()));
+        }
+        self.offloaded = Some((offloaded, bandwidth));
+        self
+    }
+
+    /// Whether the CPU computes attention or a recurrence, whose time is not known.
+    pub fn computes_attention_on_the_host(&self) -> bool {
+        self.offloaded.is_some_and(|(offloaded, _)| offloaded.attention)
     }
 
     /// The step, summed over devices.
@@ -185,17 +224,39 @@ impl<'a> Pace<'a> {
 
     /// Half-width of the 80 % interval, as a factor.
     fn factor(&self, kind: Kind) -> f64 {
+        if self.offloaded.is_some() {
+            // Channels and sockets of hosts decide, and few have been measured: the widest.
+            return half_width(self.intervals, kind, self.work.is_mixture(), Seen::Neither);
+        }
         let seen = if kind == Kind::Prefill { self.prefill_seen } else { self.seen };
         let others = half_width(self.intervals, kind, self.work.is_mixture(), seen);
         narrowed(others, self.own_rows, self.worth)
     }
 
     fn basis(&self) -> Basis {
-        if self.seen == Seen::Neither { Basis::Assumed } else { Basis::Modelled }
+        let assumed = self.seen == Seen::Neither || self.offloaded.is_some();
+        if assumed { Basis::Assumed } else { Basis::Modelled }
     }
 
     /// What the figures rest on, in one line for people.
     pub fn grounds(&self) -> String {
+        let device = self.device_grounds();
+        match self.offloaded {
+            None => device,
+            Some((offloaded, bandwidth)) => {
+                let weights = &self.work.weights;
+                let read = weights.experts * (offloaded.expert_share * self.work.used_share())
+                    + weights.base * offloaded.base_share;
+                format!(
+                    "{device}; the CPU reads {:.2} GB of every token's weights from memory of {:.0} GB/s",
+                    read.to_gb(),
+                    bandwidth.to_gb_per_s()
+                )
+            }
+        }
+    }
+
+    fn device_grounds(&self) -> String {
         match self.seen {
             _ if self.own_rows > 0 => {
                 format!("based on {} measurements of yours", self.own_rows)

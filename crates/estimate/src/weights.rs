@@ -21,6 +21,8 @@ pub struct Weights {
     pub head: Bytes,
     /// Embedding tables of which a token reads one row, held on the host by llama.cpp.
     pub lookup: Bytes,
+    /// What each tensor takes, in the order of the layout's.
+    pub tensors: Vec<u64>,
     /// Bytes by storage type, most first.
     pub by_type: Vec<(String, Bytes)>,
     /// Parameters in `base` without the head, for arithmetic.
@@ -58,9 +60,11 @@ fn held(recipe: &Recipe<'_>, tensor: &Tensor, kind: &TensorType) -> u64 {
 pub(crate) fn weights_of(layout: &Layout, recipe: &Recipe<'_>, types: &[&TensorType]) -> Weights {
     let mut sums = Sums::default();
     let mut by_type: Vec<(String, u64)> = Vec::new();
+    let mut tensors = Vec::with_capacity(layout.tensors.len());
     for (tensor, kind) in layout.tensors.iter().zip(types.iter().copied()) {
         let bytes = held(recipe, tensor, kind);
         sums.file += bytes;
+        tensors.push(bytes);
         if !tensor.loaded {
             continue;
         }
@@ -100,6 +104,7 @@ pub(crate) fn weights_of(layout: &Layout, recipe: &Recipe<'_>, types: &[&TensorT
         experts: bytes(sums.experts),
         head: bytes(sums.head),
         lookup: bytes(sums.lookup),
+        tensors,
         by_type: by_type.into_iter().map(|(name, count)| (name, bytes(count))).collect(),
         base_parameters: sums.base_parameters as f64,
         expert_parameters: sums.expert_parameters as f64,

@@ -157,6 +157,9 @@ impl Work {
             one.experts *= factor;
         }
         let weights = &mut self.weights;
+        for bytes in &mut weights.tensors {
+            *bytes = (*bytes as f64 * factor) as u64;
+        }
         for bytes in [
             &mut weights.loaded,
             &mut weights.file,

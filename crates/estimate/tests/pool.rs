@@ -4,7 +4,10 @@
 
 use localrig_estimate::architecture::{Layout, layout};
 use localrig_estimate::context::KvType;
-use localrig_estimate::pool::{PoolAsk, block_pool, pool_bytes};
+use localrig_estimate::pool::{PoolAsk, Slice, block_pool, pool_bytes, slice_bytes};
+use localrig_estimate::recipe::Recipe;
+use localrig_estimate::weights::tensor_sizes;
+use localrig_facts::format::Format;
 use localrig_facts::model::Model;
 use localrig_facts::unit::Bytes;
 
@@ -59,4 +62,40 @@ fn what_is_left_of_a_card_is_never_negative() {
     let left = |weights| pool_bytes(Bytes::gib(24.0), 0.92, Bytes::gib(weights), Bytes::gib(1.5));
     assert!((left(10.0).to_gib() - 10.58).abs() < 1e-9);
     assert_eq!(left(40.0), Bytes::ZERO);
+}
+
+#[test]
+fn devices_of_a_tensor_parallel_group_hold_equal_parts() {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let (id, own) = catalog.get_in::<Model>("qwen/qwen3-32b").unwrap();
+    let layout = layout(&catalog, id, own).unwrap();
+    let (format_id, format) = catalog.get_in::<Format>("awq-int4").unwrap();
+    let sizes = tensor_sizes(&layout, &Recipe::new(&catalog, format_id, format).unwrap());
+    let part = |tensor| slice_bytes(&layout, &sizes, Slice { tensor, ..Slice::WHOLE });
+    let whole: u64 = sizes.iter().sum();
+    assert_eq!(part(1), Bytes::new(whole as f64));
+    // Norms lie whole on each: a little more than half, and than a quarter.
+    for (tensor, more) in [(2, 1.001), (4, 1.002)] {
+        let share = part(tensor) * tensor as f64 / part(1);
+        assert!((1.0..more).contains(&share), "{tensor}: {share}");
+    }
+    let pool = |tensor| {
+        let slice = Slice { tensor, ..Slice::WHOLE };
+        let ask = PoolAsk { slice, ..PoolAsk::new(8192, KvType::F16) };
+        block_pool(&layout, Bytes::gib(10.0), ask).unwrap().tokens
+    };
+    // Eight KV heads: sixteen devices keep each head twice.
+    assert_eq!((pool(2), pool(8), pool(16)), (pool(1) * 2, pool(1) * 8, pool(1) * 8));
+}
+
+#[test]
+fn pipeline_stages_share_layers_as_vllm_does() {
+    let layers = |count, stages| {
+        Slice::stages(count, stages).iter().map(|one| one.end - one.first).collect::<Vec<_>>()
+    };
+    assert_eq!(layers(48, 3), [16, 16, 16]);
+    // What is left over goes to the stages before the last.
+    assert_eq!(layers(64, 3), [21, 22, 21]);
+    assert_eq!(layers(62, 4), [15, 16, 16, 15]);
+    assert_eq!(layers(7, 1), [7]);
 }

@@ -40,12 +40,17 @@ fn room(devices: &[f64]) -> Room {
     Room { host: None, devices: devices.iter().map(|gib| Bytes::gib(*gib)).collect() }
 }
 
+fn in_room(room: &Room) -> impl Fn(&Load<'_>) -> bool {
+    |load| load.fits(room)
+}
+
 #[test]
 fn a_card_takes_as_many_layers_as_it_has_room_for() {
     let catalog = localrig_world::catalog(&[]).unwrap();
     let llama = model(&catalog, "meta-llama/llama-3.3-70b-instruct", "q4_k_m");
-    let on =
-        |gib: f64| most_gpu_layers(&load(&llama, 8192, Offload::full()), &room(&[gib])).unwrap();
+    let on = |gib: f64| {
+        most_gpu_layers(&load(&llama, 8192, Offload::full()), in_room(&room(&[gib]))).unwrap()
+    };
     assert_eq!([on(0.0), on(12.0), on(24.0), on(48.0)], [0, 22, 46, 81]);
     // The next layer would not fit: the search stops exactly at the limit.
     let one_more = load(&llama, 8192, Offload::layers(47));
@@ -59,13 +64,13 @@ fn experts_stay_on_the_host_until_the_rest_fits() {
     let catalog = localrig_world::catalog(&[]).unwrap();
     let oss = model(&catalog, "openai/gpt-oss-120b", "mxfp4_moe");
     let load = load(&oss, 8192, Offload::full());
-    let fewest = |gib: f64| fewest_host_expert_layers(&load, &room(&[gib]));
+    let fewest = |gib: f64| fewest_host_expert_layers(&load, in_room(&room(&[gib])));
     assert_eq!(fewest(80.0), Some(0));
     let on_16 = fewest(16.0).unwrap();
     assert!((25..36).contains(&on_16), "{on_16}");
     assert_eq!(fewest(1.0), None);
     let small_host = Room { host: Some(Bytes::gib(8.0)), ..room(&[16.0]) };
-    assert_eq!(fewest_host_expert_layers(&load, &small_host), None);
+    assert_eq!(fewest_host_expert_layers(&load, in_room(&small_host)), None);
 }
 
 #[test]
@@ -74,13 +79,13 @@ fn context_and_streams_share_what_weights_leave() {
     let qwen = model(&catalog, "qwen/qwen3-30b-a3b", "q4_k_m");
     let load = load(&qwen, 8192, Offload::full());
     let room = room(&[24.0]);
-    let context = largest_context(&load, &room, 262_144).unwrap();
+    let context = largest_context(&load, 262_144, in_room(&room)).unwrap();
     assert_eq!(context % 256, 0);
-    let streams = most_streams(&load, &room, 8192);
+    let streams = most_streams(&load, 8192, in_room(&room));
     // 96 KiB of KV per token: about as many tokens either way.
     let (one, many) = (context as f64, (streams * 8192) as f64);
     assert!(many <= one && many > one * 0.8, "{one} {many}");
-    assert_eq!(largest_context(&load, &room, 4096), Some(4096));
+    assert_eq!(largest_context(&load, 4096, in_room(&room)), Some(4096));
 }
 
 proptest! {

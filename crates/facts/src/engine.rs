@@ -9,7 +9,7 @@ use crate::date::PartialDate;
 use crate::format::Container;
 use crate::gpu::Stack;
 use crate::source::{Note, Sources};
-use crate::unit::Gib;
+use crate::unit::{Bytes, Gib};
 
 /// One engine: `catalog/engine/*.toml`.
 ///
@@ -114,11 +114,64 @@ pub struct EngineMemory {
     pub allocation: Option<Allocation>,
     /// Activations of the largest batch beside the graph buffer, lowest and highest seen.
     pub activation_gib: Option<[Gib; 2]>,
-    /// Share of the device it takes for everything (vLLM); the rest after weights is KV cache.
+    /// Recorded graphs of the device (CUDA graphs), lowest and highest seen.
+    pub graphs_gib: Option<[Gib; 2]>,
+    /// Share of the device it takes by itself; the rest after weights is KV cache (vLLM, SGLang).
     pub device_share: Option<f64>,
+    /// What the share is of: everything, or weights and cache only, activations beside it.
+    pub share_of: Option<ShareOf>,
+    /// Prompt tokens computed at once, by the memory of a device, largest first.
+    #[serde(default)]
+    pub batched_tokens: Vec<ByMemory>,
+    /// Each stream has a buffer of its own instead of all sharing one.
+    #[serde(default)]
+    pub own_buffers: bool,
+    /// Context when none is asked for, by the memory of all devices, largest first.
+    #[serde(default)]
+    pub default_context: Vec<ByMemory>,
     /// Memory beside weights, KV cache and graph buffers, by stack.
     #[serde(default)]
     pub runtime: Vec<RuntimeMemory>,
+}
+
+impl EngineMemory {
+    /// Prompt tokens computed at once on a device of so much memory.
+    pub fn batched_tokens(&self, device: Bytes) -> Option<u64> {
+        ByMemory::of(&self.batched_tokens, device)
+    }
+
+    /// Tokens of context when none are asked for, on devices of so much memory together.
+    pub fn default_context(&self, devices: Bytes) -> Option<u64> {
+        ByMemory::of(&self.default_context, devices)
+    }
+}
+
+/// A number of tokens that depends on memory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByMemory {
+    /// From this memory on; absent = any.
+    pub from_gib: Option<Gib>,
+    /// Tokens.
+    pub tokens: u64,
+}
+
+impl ByMemory {
+    /// The tokens of the first rule that holds.
+    fn of(rules: &[Self], memory: Bytes) -> Option<u64> {
+        let holds = |rule: &&Self| rule.from_gib.is_none_or(|from| memory >= from.quantity());
+        rules.iter().find(holds).map(|rule| rule.tokens)
+    }
+}
+
+/// What an engine's share of a device holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ShareOf {
+    /// Weights, cache, activations, graphs and runtime.
+    Everything,
+    /// Weights and cache; activations, graphs and runtime lie beside it.
+    Cache,
 }
 
 /// How an engine allocates the context.

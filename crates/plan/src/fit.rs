@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use localrig_estimate::context::KvType;
-use localrig_estimate::memory::{Ask, Holding, Memory, Verdict};
+use localrig_estimate::memory::{Ask, Holding, Memory, Setting, Verdict};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::Machine;
@@ -195,6 +195,7 @@ fn runs<'a>(
             model: option.model,
             layout: &option.layout,
             weights: &option.work.weights,
+            setting: &Setting::OWN,
         };
         let memory = holding.memory(ask).map_err(|error| other(error.to_string()))?;
         if memory.verdict != Verdict::Fits {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use localrig_estimate::memory::{Holding, usable};
+use localrig_estimate::memory::{Holding, Setting, usable};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::{Device, Machine};
@@ -309,6 +309,7 @@ impl<'m, 'a> Setups<'m, 'a> {
             model: option.model,
             layout: &option.layout,
             weights: &option.work.weights,
+            setting: &Setting::OWN,
         };
         let size = holding.size(option.ask).map_err(other)?;
         let half = option.ask.context / 2;

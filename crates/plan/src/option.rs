@@ -317,7 +317,14 @@ pub fn usual_format<'a>(
         acceptable: vec![Precision::EightBit, Precision::SixBit, Precision::SixteenBit],
     };
     let mut forms = forms(catalog, model, &any)?;
-    forms.retain(|form| form.engine_id == engine_id);
+    let own = |form: &Form<'_>| form.engine_id == engine_id;
+    if forms.iter().any(own) {
+        forms.retain(own);
+    } else {
+        // An engine that nobody offers files for by name reads those of its first kind.
+        let engine = catalog.get::<Engine>(engine_id.as_str())?;
+        forms.retain(|form| engine.preference(form.format.container) == Some(0));
+    }
     let usual = forms.iter().find(|form| form.format.precision == Precision::FourBit);
     Ok(usual.or(forms.first()).map(|form| form.format_id))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use localrig_estimate::architecture::{Layout, LayoutError, layout};
 use localrig_estimate::context::{KvType, bytes_for_tokens, state_bytes};
-use localrig_estimate::memory::{Ask, Holding, MemoryError, margin, usable};
+use localrig_estimate::memory::{Ask, Holding, MemoryError, Setting, margin, usable};
 use localrig_estimate::recipe::{Recipe, RecipeError};
 use localrig_estimate::setup::{Setup, SetupError, SpeedError};
 use localrig_estimate::speed::Pace;
@@ -300,6 +300,7 @@ fn add<'a>(
             model,
             layout: &layout,
             weights: &work.weights,
+            setting: &Setting::OWN,
         };
         let size = holding.size(ask)?;
         let fixed = size.weights + size.overhead.value;

@@ -1,8 +1,9 @@
 //! Memory and speed of one model on one machine.
 
 use localrig_estimate::answer::{Answer, Speed};
-use localrig_estimate::memory::{Memory, Verdict};
+use localrig_estimate::memory::{Limit, Limits, Memory, PlaceMemory, Reserve, Spread, Verdict};
 use localrig_estimate::term::Term;
+use localrig_facts::unit::Bytes;
 use serde::Serialize;
 
 use crate::number::{count, gib, speed, two_digits};
@@ -26,14 +27,23 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
         count(asked.context_tokens),
         asked.kv_type
     ));
+    if let Some(spread) = answer.memory.spread.as_ref().filter(|spread| !spread.is_plain()) {
+        page.paragraph(dealt(spread));
+    }
     page.list(summary(answer));
     page.heading(2, "Memory");
-    page.table(memory(&answer.memory));
+    match answer.memory.spread.as_ref().filter(|spread| !spread.is_plain()) {
+        Some(spread) => page.table(places(spread)),
+        None => page.table(memory(&answer.memory)),
+    }
+    if let Some(pool) = &answer.memory.pool {
+        page.table(pooled(pool, asked.context_tokens));
+    }
     let fits = answer.memory.verdict != Verdict::No;
     if let Some(speed) = answer.speed.as_ref().filter(|_| fits) {
         page.heading(2, "Speed");
         decode(&mut page, speed, asked.streams);
-        page.paragraph(format!("Based on {}.", speed.grounds));
+        page.paragraph(format!("Based on {}.", speed.grounds.trim_start_matches("based on ")));
     }
     if !answer.missing.is_empty() {
         page.heading(2, "Missing");
@@ -54,17 +64,54 @@ fn summary(answer: &Answer) -> Vec<Text> {
     let memory = &answer.memory;
     let total = memory.total_bytes;
     let (word, rest) = match memory.verdict {
+        Verdict::Fits if memory.pool.is_some() => ("Fits", "all streams are served at once"),
+        Verdict::Tight if memory.pool.is_some() => {
+            ("Tight", "not all streams may be served at once")
+        }
+        Verdict::No if memory.pool.is_some() => {
+            ("Does not fit", "not all streams are served at once")
+        }
         Verdict::Fits => ("Fits", "with the margin to spare"),
         Verdict::Tight => ("Tight", "inside the margin: it may or may not load"),
         Verdict::No => ("Does not fit", "more than there is"),
     };
+    let spread = memory.spread.as_ref().filter(|spread| !spread.is_plain());
+    let fullest = spread.and_then(fullest);
+    let (what, total, usable) = match fullest {
+        Some((place, usable)) => (format!("{} holds ", place.name), place.total_bytes, usable),
+        None => (String::new(), total, memory.usable_bytes),
+    };
     let mut said = vec![Text::default().strong(word).plain(format!(
-        ": {} of {} GiB usable ({} to {}), {rest}",
+        ": {what}{} of {} GiB usable ({} to {}), {rest}",
         gib(total.value),
-        gib(memory.usable_bytes),
+        gib(usable),
         gib(total.low),
         gib(total.high)
     ))];
+    if let Some(spread) = spread.filter(|spread| spread.offloaded.is_some()) {
+        let held = gib(spread.host.total_bytes.value);
+        said.push(Text::from(match spread.host.usable_bytes {
+            Some(usable) => format!("The host holds {held} of {} GiB", gib(usable)),
+            None => format!(
+                "The host must hold {held} GiB; whether it does is not known (`--host-memory`)"
+            ),
+        }));
+    }
+    if let (Some(limits), Some(spread)) = (&answer.limits, &memory.spread)
+        && (memory.verdict != Verdict::Fits || spread.offloaded.is_some())
+    {
+        said.extend(ways(limits, spread));
+    }
+    if let Some(pool) = &memory.pool {
+        said.push(Text::from("Requests of ").plain(format!(
+            "{} tokens at once: {} ({} to {}); the pool holds {} tokens",
+            count(answer.asked.context_tokens),
+            pool.requests.value,
+            pool.requests.low,
+            pool.requests.high,
+            count(pool.tokens.value.get() as u64),
+        )));
+    }
     said.push(Text::from(match memory.largest_context_tokens {
         Some(largest) => format!(
             "Largest context that fits{}: {} tokens; streams of {} tokens that fit: {}",
@@ -95,9 +142,124 @@ fn summary(answer: &Answer) -> Vec<Text> {
     said
 }
 
+/// How layers are dealt out, in words.
+fn dealt(spread: &Spread) -> String {
+    let several = spread.devices.len() > 1;
+    let mut said = format!("{} of {} layers on devices", spread.gpu_layers, spread.layers);
+    if several {
+        said.push_str(&format!(", split mode {}", spread.split_mode.word()));
+    }
+    if spread.host_expert_layers > 0 {
+        said.push_str(&format!(
+            ", routed experts of the first {} layers on the host",
+            spread.host_expert_layers
+        ));
+    }
+    said.push('.');
+    said
+}
+
+/// The place with the least to spare.
+fn fullest(spread: &Spread) -> Option<(&PlaceMemory, Bytes)> {
+    let places = spread.devices.iter().chain([&spread.host]);
+    let known = places.filter_map(|place| Some((place, place.usable_bytes?)));
+    known.max_by(|a, b| {
+        let full = |(place, usable): &(&PlaceMemory, Bytes)| place.total_bytes.value / *usable;
+        full(a).total_cmp(&full(b))
+    })
+}
+
+/// How far offload has to go, where that is not what was asked for.
+fn ways(limits: &Limits, spread: &Spread) -> Vec<Text> {
+    let say = |what: &str, limit: &Limit| {
+        Text::from(format!(
+            "{what} that fit: `{}` of {}, with {} GiB on the host",
+            limit.setting,
+            limit.of,
+            gib(limit.host_bytes)
+        ))
+    };
+    let mut said = Vec::new();
+    if let Some(limit) = limits.host_expert_layers.as_ref().filter(|limit| limit.layers > 0) {
+        said.push(say("Fewest layers with experts on the host", limit));
+    }
+    let everything = spread.gpu_layers == spread.layers;
+    let useful = |limit: &&Limit| limit.layers > 0 && !(everything && limit.layers == limit.of);
+    if let Some(limit) = limits.gpu_layers.as_ref().filter(useful) {
+        said.push(say("Most layers on devices", limit));
+    }
+    if limits.host_expert_layers.is_none()
+        && limits.gpu_layers.as_ref().is_none_or(|one| one.layers == 0)
+    {
+        said.push("No offload to the host makes it fit".into());
+    }
+    said
+}
+
+/// What lies where.
+fn places(spread: &Spread) -> Table {
+    let mut table = Table::new(&[
+        "place",
+        ">layers",
+        ">weights GiB",
+        ">context",
+        ">compute",
+        ">runtime",
+        ">together",
+        ">usable",
+        "fits",
+    ]);
+    for place in spread.devices.iter().chain([&spread.host]) {
+        table.row([
+            place.name.clone().into(),
+            place.layers.to_string().into(),
+            gib_fine(place.weights_bytes).into(),
+            gib_fine(place.context_bytes).into(),
+            gib_fine(place.graph_bytes.value).into(),
+            gib_fine(place.runtime_bytes.value).into(),
+            gib_fine(place.total_bytes.value).into(),
+            place.usable_bytes.map_or_else(|| "not given".to_owned(), gib_fine).into(),
+            place.verdict.map_or("unknown", Verdict::words).into(),
+        ]);
+    }
+    table
+}
+
+/// The pool of an engine that takes its share at start.
+fn pooled(pool: &Reserve, context: u64) -> Table {
+    let each = if pool.devices > 1 { "each device" } else { "the device" };
+    let mut table = Table::new(&["pool", ">value", ">from", ">to"]);
+    let mut row = |name: String, cells: [String; 3]| {
+        let [value, low, high] = cells;
+        table.row([name.into(), value.into(), low.into(), high.into()]);
+    };
+    let gibs = |one: &localrig_facts::Estimate<Bytes>| {
+        [one.value, one.low, one.high].map(|bytes| format!("{} GiB", gib_fine(bytes)))
+    };
+    let exact = |text: String| [text, String::new(), String::new()];
+    row(format!("share of {each}"), exact(format!("{}", pool.device_share)));
+    row(
+        format!("weights on {each}"),
+        exact(format!("{} GiB", gib_fine(pool.device_weights_bytes))),
+    );
+    row("activations, graphs, runtime".to_owned(), gibs(&pool.beside_bytes));
+    row("left for blocks".to_owned(), gibs(&pool.pool_bytes));
+    row(
+        "tokens in the pool".to_owned(),
+        [pool.tokens.value, pool.tokens.low, pool.tokens.high]
+            .map(|tokens| count(tokens.get() as u64)),
+    );
+    row("blocks of a request".to_owned(), exact(count(pool.blocks_per_request)));
+    row(
+        format!("requests of {} tokens", count(context)),
+        [pool.requests.value, pool.requests.low, pool.requests.high].map(count),
+    );
+    table
+}
+
 fn memory(memory: &Memory) -> Table {
     let mut table = Table::new(&["memory", ">GiB", ">from", ">to", "basis"]);
-    let mut exact = |name: &str, bytes: localrig_facts::unit::Bytes| {
+    let mut exact = |name: &str, bytes: Bytes| {
         table.row([
             name.into(),
             gib_fine(bytes).into(),
@@ -121,7 +283,8 @@ fn memory(memory: &Memory) -> Table {
         ("together", Some(memory.total_bytes)),
     ];
     for (name, one) in rough {
-        let Some(one) = one else { continue };
+        // What takes nothing, or is not known, has no row; the answer names what is missing.
+        let Some(one) = one.filter(|one| one.high > Bytes::ZERO) else { continue };
         table.row([
             name.into(),
             gib_fine(one.value).into(),
@@ -130,7 +293,7 @@ fn memory(memory: &Memory) -> Table {
             one.basis.word().into(),
         ]);
     }
-    let mut plain = |name: &str, bytes: localrig_facts::unit::Bytes| {
+    let mut plain = |name: &str, bytes: Bytes| {
         table.row([
             name.into(),
             gib_fine(bytes).into(),
@@ -140,11 +303,13 @@ fn memory(memory: &Memory) -> Table {
         ]);
     };
     plain("usable on the machine", memory.usable_bytes);
-    plain("of that kept free", memory.margin_bytes);
+    if memory.margin_bytes > Bytes::ZERO {
+        plain("of that kept free", memory.margin_bytes);
+    }
     table
 }
 
-fn gib_fine(bytes: localrig_facts::unit::Bytes) -> String {
+fn gib_fine(bytes: Bytes) -> String {
     format!("{:.2}", bytes.to_gib())
 }
 
@@ -164,6 +329,9 @@ fn decode(page: &mut Page, speeds: &Speed, streams: u64) {
         table.rows.push(cells);
     }
     page.table(table);
+    if speeds.prefill.is_empty() {
+        return;
+    }
     let mut table = Table::new(&[">prompt tokens", ">after", ">tok/s", ">first token after s"]);
     for one in &speeds.prefill {
         let ttft = one.ttft_s;
@@ -212,6 +380,15 @@ struct Row<'a> {
     kv_cache_bytes: f64,
     total_bytes: f64,
     usable_bytes: f64,
+    gpu_layers: Option<u32>,
+    host_expert_layers: Option<u32>,
+    host_bytes: Option<f64>,
+    most_gpu_layers: Option<u32>,
+    fewest_host_expert_layers: Option<u32>,
+    largest_context_tokens: Option<u64>,
+    streams_that_fit: u64,
+    pool_tokens: Option<f64>,
+    pool_requests: Option<u64>,
     depth_tokens: Option<u64>,
     tok_per_s: Option<f64>,
     tok_per_s_low: Option<f64>,
@@ -225,6 +402,7 @@ struct Row<'a> {
 /// Never in practice: the rows go to memory.
 pub fn csv(answer: &Answer) -> Result<String, csv::Error> {
     let (asked, memory) = (&answer.asked, &answer.memory);
+    let (spread, limits) = (memory.spread.as_ref(), answer.limits.as_ref());
     let row = |decode: Option<&localrig_estimate::speed::DecodeSpeed>| {
         let speed = decode.map(|one| one.per_stream_tok_per_s);
         Row {
@@ -240,6 +418,16 @@ pub fn csv(answer: &Answer) -> Result<String, csv::Error> {
             kv_cache_bytes: memory.kv_cache_bytes.get(),
             total_bytes: memory.total_bytes.value.get(),
             usable_bytes: memory.usable_bytes.get(),
+            gpu_layers: spread.map(|one| one.gpu_layers),
+            host_expert_layers: spread.map(|one| one.host_expert_layers),
+            host_bytes: spread.map(|one| one.host.total_bytes.value.get()),
+            most_gpu_layers: limits.and_then(|one| Some(one.gpu_layers.as_ref()?.layers)),
+            fewest_host_expert_layers: limits
+                .and_then(|one| Some(one.host_expert_layers.as_ref()?.layers)),
+            largest_context_tokens: memory.largest_context_tokens,
+            streams_that_fit: memory.streams_that_fit,
+            pool_tokens: memory.pool.as_ref().map(|pool| pool.tokens.value.get()),
+            pool_requests: memory.pool.as_ref().map(|pool| pool.requests.value),
             depth_tokens: decode.map(|one| one.depth_tokens),
             tok_per_s: speed.map(|one| one.value.get()),
             tok_per_s_low: speed.map(|one| one.low.get()),

@@ -2,22 +2,21 @@
 
 use std::path::PathBuf;
 
-use localrig_estimate::answer::{Question, estimate};
+use localrig_estimate::answer::{Answer, Question, estimate, usual_context};
 use localrig_estimate::context::{KV_TYPES, KvType};
-use localrig_estimate::memory::{Ask, Verdict};
+use localrig_estimate::memory::{Ask, Limit, Setting, Verdict};
+use localrig_estimate::placement::SplitMode;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
 use localrig_facts::machine::parse_machine;
 use localrig_facts::model::Model;
+use localrig_facts::unit::{Bytes, BytesPerSec};
 use localrig_plan::option::usual_format;
 use localrig_report::estimate::{csv, page};
 
 use crate::failure::{Failure, INPUT, NOTHING_FITS};
 use crate::output::Output;
 use crate::{amount, command};
-
-/// Context when none is asked for, or the model's limit where that is less.
-const USUAL_CONTEXT: u64 = 32_768;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -35,7 +34,8 @@ pub(crate) struct Args {
     /// answer says which
     #[arg(long, value_name = "FORMAT")]
     quant: Option<String>,
-    /// Context of each stream in tokens; when absent 32,768 or the model's limit
+    /// Context of each stream in tokens; when absent the engine's own default (Ollama) or 32,768,
+    /// at most the model's limit
     #[arg(long, value_name = "TOKENS", value_parser = amount::tokens, allow_hyphen_values = true)]
     context: Option<u64>,
     /// Streams at the same time
@@ -53,9 +53,68 @@ pub(crate) struct Args {
     /// Load the vision tower as well
     #[arg(long)]
     vision: bool,
+    #[command(flatten)]
+    devices: Devices,
     /// Show every term with its formula and sources
     #[arg(long)]
     explain: bool,
+}
+
+/// What the engine is told about devices and host.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Devices and host")]
+struct Devices {
+    /// Layers on the devices, the output matrix counted as one, the rest on the host (llama.cpp
+    /// `-ngl`); all when absent
+    #[arg(long, visible_alias = "ngl", value_name = "N")]
+    gpu_layers: Option<u32>,
+    /// Keep the routed experts of the first N layers on the host (llama.cpp)
+    #[arg(long, value_name = "N")]
+    n_cpu_moe: Option<u32>,
+    /// Keep all routed experts on the host (llama.cpp)
+    #[arg(long, conflicts_with = "n_cpu_moe")]
+    cpu_moe: bool,
+    /// How several devices share the model (llama.cpp)
+    #[arg(long, value_name = "MODE", value_parser = split_mode)]
+    split_mode: Option<SplitMode>,
+    /// Shares of the devices, for example 3,1 (llama.cpp); by their memory when absent
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = amount::part)]
+    tensor_split: Vec<f64>,
+    /// Share of each device the engine may take (vLLM, SGLang `--mem-fraction-static`, macOS
+    /// `iogpu.wired_limit_mb`); the engine's or platform's own when absent
+    #[arg(long, value_name = "SHARE", value_parser = amount::share)]
+    gpu_memory_utilization: Option<f64>,
+    /// Prompt tokens computed at once (vLLM); its default for the device when absent
+    #[arg(long, value_name = "TOKENS", value_parser = amount::tokens)]
+    max_num_batched_tokens: Option<u64>,
+    /// Memory installed beside the devices in GiB; without it nothing is said of whether the host's
+    /// part fits
+    #[arg(long, value_name = "GIB", value_parser = amount::memory)]
+    host_memory: Option<Bytes>,
+    /// Bandwidth of that memory in GB/s (two channels of DDR5-5600: 89.6); without it there is no
+    /// speed when the CPU computes a part
+    #[arg(long, value_name = "GB/S", value_parser = amount::bandwidth)]
+    host_bandwidth: Option<BytesPerSec>,
+}
+
+impl Devices {
+    fn setting(&self) -> Setting {
+        Setting {
+            gpu_layers: self.gpu_layers,
+            host_expert_layers: if self.cpu_moe { Some(u32::MAX) } else { self.n_cpu_moe },
+            split: self.split_mode,
+            shares: self.tensor_split.clone(),
+            device_share: self.gpu_memory_utilization,
+            batched_tokens: self.max_num_batched_tokens,
+            host_memory: self.host_memory,
+            host_bandwidth: self.host_bandwidth,
+        }
+    }
+}
+
+fn split_mode(text: &str) -> Result<SplitMode, String> {
+    let mode = SplitMode::ALL.into_iter().find(|mode| mode.word() == text);
+    mode.ok_or_else(|| format!("known modes: {}", SplitMode::ALL.map(SplitMode::word).join(", ")))
 }
 
 fn kv_type(text: &str) -> Result<KvType, String> {
@@ -94,12 +153,13 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         },
     };
     let ask = Ask {
-        context: args.context.unwrap_or(USUAL_CONTEXT.min(model.1.context_tokens)),
+        context: args.context.unwrap_or_else(|| usual_context(model.1, &machine, engine.1)),
         streams: args.streams,
         kv: args.kv_type,
         vision: args.vision,
     };
-    let question = Question { model, machine: &machine, engine, format, ask };
+    let setting = args.devices.setting();
+    let question = Question { model, machine: &machine, engine, format, ask, setting: &setting };
     let answer = estimate(&catalog, question)?;
     let missing = answer.speed.is_none().then(|| answer.missing.join("; "));
     output.answer(
@@ -108,14 +168,46 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         |answer| csv(answer).map_err(Failure::bug),
     )?;
     if answer.memory.verdict == Verdict::No {
-        let needed = answer.memory.total_bytes.value.to_gib();
-        let usable = answer.memory.usable_bytes.to_gib();
-        return Err(Failure::new(
-            NOTHING_FITS,
-            format!("it does not fit: {needed:.1} GiB needed, {usable:.1} GiB usable"),
-        )
-        .hint("a smaller `--quant` or `--context` may fit; `localrig need` finds a machine"));
+        return Err(too_large(&answer));
     }
     // Memory is known and printed; that speed is not must not pass unnoticed.
     missing.map_or(Ok(()), |missing| Err(Failure::missing(format!("no speed: {missing}"))))
+}
+
+/// What is too large, and what would help.
+fn too_large(answer: &Answer) -> Failure {
+    let memory = &answer.memory;
+    let gib = |bytes: Bytes| format!("{:.1} GiB", bytes.to_gib());
+    let places =
+        memory.spread.iter().flat_map(|spread| spread.devices.iter().chain([&spread.host]));
+    let details = places
+        .filter(|place| place.verdict == Some(Verdict::No))
+        .filter_map(|place| {
+            let (needed, usable) = (gib(place.total_bytes.value), gib(place.usable_bytes?));
+            Some(format!("{}: {needed} needed, {usable} usable", place.name))
+        })
+        .collect();
+    let (needed, usable) = (gib(memory.total_bytes.value), gib(memory.usable_bytes));
+    let failure =
+        Failure::new(NOTHING_FITS, format!("it does not fit: {needed} needed, {usable} usable"));
+    let limits = answer.limits.as_ref();
+    let ways: Vec<String> = limits
+        .into_iter()
+        .flat_map(|limits| [&limits.host_expert_layers, &limits.gpu_layers])
+        .flatten()
+        .filter(|limit| limit.layers > 0)
+        .map(|limit: &Limit| {
+            format!("`{}` and {} on the host", limit.setting, gib(limit.host_bytes))
+        })
+        .collect();
+    let failure = if memory.spread.as_ref().is_some_and(|spread| !spread.is_plain()) {
+        failure.details(details)
+    } else {
+        failure
+    };
+    let failure = match &ways[..] {
+        [] => failure,
+        _ => failure.hint(format!("it fits with {}", ways.join(", or with "))),
+    };
+    failure.hint("a smaller `--quant` or `--context` may fit; `localrig need` finds a machine")
 }

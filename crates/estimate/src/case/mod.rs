@@ -318,5 +318,7 @@ fn host(work: &Work, device: &Device<'_>, split: Split) -> Host {
     let moved = if work.is_mixture() { work.weights.experts } else { work.weights.base };
     let over = work.weights.loaded.get() - room;
     // Whoever moves experts moves at least some.
-    Host { share: (over / moved.get()).clamp(0.05, 1.0), bandwidth: None }
+    let share = (over / moved.get()).clamp(0.05, 1.0);
+    let (experts, base) = if work.is_mixture() { (share, 0.0) } else { (0.0, share) };
+    Host { experts, base, bandwidth: None }
 }

@@ -104,6 +104,17 @@ impl Pace<'_> {
         add("recurrent state", "read and written once per stream".to_owned(), step.state, &[own]);
         let further = format!("{:.0} us for each after the first", value(Parameter::StreamUs));
         add("further streams", further, step.streams, &[own]);
+        if let Some((offloaded, bandwidth)) = self.offloaded {
+            let host = format!(
+                "{:.0} % of the experts a token uses and {:.0} % of the other weights / ({:.0} GB/s * share {:.2}), and {:.0} us for each such layer",
+                offloaded.expert_share * 100.0,
+                offloaded.base_share * 100.0,
+                bandwidth.to_gb_per_s(),
+                value(Parameter::HostShare),
+                value(Parameter::BoundaryUs),
+            );
+            add("host", host, step.host, &[own]);
+        }
         let split = stage.split;
         let link = format!(
             "{} layers one after the other, {} slices side by side, joined by {:?}",
