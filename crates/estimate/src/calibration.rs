@@ -189,21 +189,77 @@ const fn stack_key(stack: Stack) -> &'static str {
     }
 }
 
-/// Measured rows by phase.
+/// Measured rows by phase, and how far they reach.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhaseRows {
     /// Generation.
     pub decode: u32,
     /// Prompts.
     pub prefill: u32,
+    /// Most tokens of context in generation.
+    pub decode_depth: u64,
+    /// Most streams in generation.
+    pub decode_streams: u64,
+    /// Most tokens that a prompt ended at.
+    pub prefill_depth: u64,
 }
 
+/// Rows say something of runs up to this many times the context and the streams they were measured
+/// with: the curves bend slowly, but they bend.
+const REACH: u64 = 4;
+
+/// Tokens of context that rows of an empty context say something of as well.
+const SHALLOW: u64 = 4096;
+
 impl PhaseRows {
-    /// Rows of a phase.
-    pub const fn of(self, phase: Phase) -> u32 {
+    /// Counts a row in.
+    pub fn count(&mut self, phase: Phase, depth: u64, streams: u64) {
         match phase {
-            Phase::Decode => self.decode,
-            Phase::Prefill => self.prefill,
+            Phase::Decode => {
+                self.decode += 1;
+                self.decode_depth = self.decode_depth.max(depth);
+                self.decode_streams = self.decode_streams.max(streams);
+            }
+            Phase::Prefill => {
+                self.prefill += 1;
+                self.prefill_depth = self.prefill_depth.max(depth);
+            }
+        }
+    }
+
+    /// Whether the rows say something of a run with so many tokens of context and streams.
+    fn covers(self, phase: Phase, depth: u64, streams: u64) -> bool {
+        let deep = |measured: u64| depth <= SHALLOW.max(measured.saturating_mul(REACH));
+        match phase {
+            Phase::Decode => {
+                self.decode > 0
+                    && deep(self.decode_depth)
+                    && streams <= self.decode_streams.saturating_mul(REACH)
+            }
+            Phase::Prefill => self.prefill > 0 && deep(self.prefill_depth),
+        }
+    }
+}
+
+/// What was measured of an engine on a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// On the device itself.
+    pub unit: PhaseRows,
+    /// On devices of its class.
+    pub stack: PhaseRows,
+}
+
+impl Measured {
+    /// What of it tells something of a run; far beyond what was measured it is as if nothing had
+    /// been.
+    pub fn seen(self, phase: Phase, depth: u64, streams: u64) -> Seen {
+        if self.unit.covers(phase, depth, streams) {
+            Seen::Unit
+        } else if self.stack.covers(phase, depth, streams) {
+            Seen::Stack
+        } else {
+            Seen::Neither
         }
     }
 }
@@ -258,6 +314,9 @@ impl Calibration {
                 let rows = PhaseRows {
                     decode: differences.decode_rows,
                     prefill: differences.prefill_rows,
+                    decode_depth: differences.decode_depth,
+                    decode_streams: differences.decode_streams,
+                    prefill_depth: differences.prefill_depth,
                 };
                 own.set(level, key, known.collect(), rows);
             }
@@ -326,14 +385,9 @@ impl Calibration {
         self.own.get(site.key(Level::Unit)).map_or(0, |(_, rows)| *rows)
     }
 
-    /// What of a site has been measured in a phase.
-    pub fn seen(&self, site: &Site, phase: Phase) -> Seen {
-        let rows = |level| self.rows(site, level).of(phase);
-        match (rows(Level::Unit), rows(Level::Stack)) {
-            (1.., _) => Seen::Unit,
-            (0, 1..) => Seen::Stack,
-            (0, 0) => Seen::Neither,
-        }
+    /// What of a site has been measured.
+    pub fn measured(&self, site: &Site) -> Measured {
+        Measured { unit: self.rows(site, Level::Unit), stack: self.rows(site, Level::Stack) }
     }
 
     /// The levels that say something of a constant at a site, with what each adds to its logarithm.

@@ -7,7 +7,7 @@ use localrig_facts::machine::{Device, Machine};
 use localrig_facts::measured::Phase;
 use localrig_facts::{Catalog, CatalogError, Id};
 
-use crate::calibration::{Calibration, Level, Placed, Seen, place};
+use crate::calibration::{Calibration, Level, Measured, Placed, Seen, place};
 use crate::parameter::Constants;
 use crate::rate::MissingFact;
 
@@ -97,10 +97,10 @@ pub struct Place<'a> {
     pub placed: Placed<'a>,
     /// The constants.
     pub constants: Constants,
-    /// What of its generation has been measured.
+    /// What of it has been measured.
+    pub measured: Measured,
+    /// Whether any of its generation has, with one stream and an empty context.
     pub seen: Seen,
-    /// What of its prefill has been measured.
-    pub prefill_seen: Seen,
     /// Measured rows of what was seen.
     pub rows: u32,
     /// The user's own measurements among them.
@@ -215,7 +215,8 @@ fn place_on<'a>(
     device: &Device<'_>,
 ) -> Result<Place<'a>, CatalogError> {
     let placed = place(catalog, engine.short(), stack, device.id, device.gpu, "")?;
-    let seen = calibration.seen(&placed.site, Phase::Decode);
+    let measured = calibration.measured(&placed.site);
+    let seen = measured.seen(Phase::Decode, 0, 1);
     let level = match seen {
         Seen::Unit => Level::Unit,
         Seen::Stack => Level::Stack,
@@ -225,7 +226,7 @@ fn place_on<'a>(
         constants: calibration.constants(&placed.site),
         own_rows: calibration.own_rows(&placed.site),
         rows: calibration.rows(&placed.site, level).decode,
-        prefill_seen: calibration.seen(&placed.site, Phase::Prefill),
+        measured,
         seen,
         placed,
     })

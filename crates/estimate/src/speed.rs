@@ -3,11 +3,12 @@
 use localrig_facts::calibration::{DefaultSplit, Intervals};
 use localrig_facts::gpu::{Gpu, GpuKind, NvLink, Segment};
 use localrig_facts::machine::{Device, Machine};
+use localrig_facts::measured::Phase;
 use localrig_facts::unit::{BytesPerSec, Seconds, Tokens, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use serde::Serialize;
 
-use crate::calibration::Seen;
+use crate::calibration::{Measured, Seen};
 use crate::decode::{Step, step};
 use crate::fit::interval::{Kind, half_width};
 use crate::memory::Offloaded;
@@ -79,7 +80,8 @@ pub struct Pace<'a> {
     intervals: &'a Intervals,
     stages: Vec<Stage<'a>>,
     seen: Seen,
-    prefill_seen: Seen,
+    /// What has been measured on each kind of device.
+    measured: Vec<Measured>,
     rows: u32,
     /// The user's own measurements of the least measured device.
     own_rows: u32,
@@ -128,12 +130,7 @@ impl<'a> Pace<'a> {
             intervals: catalog.intervals()?,
             stages,
             seen: setup.places.iter().map(|place| place.seen).max().unwrap_or(Seen::Neither),
-            prefill_seen: setup
-                .places
-                .iter()
-                .map(|place| place.prefill_seen)
-                .max()
-                .unwrap_or(Seen::Neither),
+            measured: setup.places.iter().map(|place| place.measured).collect(),
             rows: setup.places.iter().map(|place| place.rows).min().unwrap_or(0),
             own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
             worth: catalog.priors()?.local.worth,
@@ -191,7 +188,8 @@ impl<'a> Pace<'a> {
         let time = self.step(depth as f64, streams as f64).total;
         let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
         let speed = TokensPerSec::new(1.0 / time);
-        let per_stream = Estimate::within_factor(speed, self.factor(kind), self.basis());
+        let per_stream =
+            Estimate::within_factor(speed, self.factor(kind, depth, streams), self.basis());
         DecodeSpeed {
             depth_tokens: depth,
             per_stream_tok_per_s: per_stream,
@@ -211,7 +209,7 @@ impl<'a> Pace<'a> {
             .sum();
         let worst = self.stages.iter().map(|stage| stage.rates.basis).max();
         let basis = self.basis().max(worst.unwrap_or(Basis::Modelled));
-        let factor = self.factor(Kind::Prefill);
+        let factor = self.factor(Kind::Prefill, depth + tokens, 1);
         let first = time + self.step((depth + tokens) as f64, 1.0).total;
         let time = Seconds::new(time);
         PrefillSpeed {
@@ -223,12 +221,14 @@ impl<'a> Pace<'a> {
     }
 
     /// Half-width of the 80 % interval, as a factor.
-    fn factor(&self, kind: Kind) -> f64 {
+    fn factor(&self, kind: Kind, depth: u64, streams: u64) -> f64 {
         if self.offloaded.is_some() {
             // Channels and sockets of hosts decide, and few have been measured: the widest.
             return half_width(self.intervals, kind, self.work.is_mixture(), Seen::Neither);
         }
-        let seen = if kind == Kind::Prefill { self.prefill_seen } else { self.seen };
+        let phase = if kind == Kind::Prefill { Phase::Prefill } else { Phase::Decode };
+        let seen = self.measured.iter().map(|one| one.seen(phase, depth, streams)).max();
+        let seen = seen.unwrap_or(Seen::Neither);
         let others = half_width(self.intervals, kind, self.work.is_mixture(), seen);
         narrowed(others, self.own_rows, self.worth)
     }

@@ -179,6 +179,15 @@ pub struct Differences {
     pub decode_rows: u32,
     /// Measured rows of it: prompts.
     pub prefill_rows: u32,
+    /// Most tokens of context that generation was measured with.
+    #[serde(default)]
+    pub decode_depth: u64,
+    /// Most streams that generation was measured with.
+    #[serde(default)]
+    pub decode_streams: u64,
+    /// Most tokens that prompts were measured up to, those already cached included.
+    #[serde(default)]
+    pub prefill_depth: u64,
     /// Difference of the logarithm, by constant.
     #[serde(flatten)]
     pub by_parameter: BTreeMap<String, f64>,

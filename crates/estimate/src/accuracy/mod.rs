@@ -64,6 +64,23 @@ pub struct Predicted {
     pub llmfit: f64,
 }
 
+impl Predicted {
+    /// What the prediction rests on, and what was taken for granted.
+    fn grounds(&self) -> String {
+        let measured = match self.seen {
+            Seen::Unit => "this engine on this device was measured",
+            Seen::Stack => "measured on similar devices",
+            Seen::Neither => "not measured this far",
+        };
+        let mut text = format!("{}: {measured}", self.basis.word());
+        for remark in &self.remarks {
+            text.push_str("; ");
+            text.push_str(remark);
+        }
+        text
+    }
+}
+
 /// What a row is about.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
@@ -113,7 +130,8 @@ pub fn judge_rows(catalog: &Catalog, rows: &[SpeedRow]) -> Result<Vec<Judged>, A
         let outcome = cases.case(row).map_err(|error| error.to_string()).map(|case| {
             about = About { streams: case.load.streams, ..About::of(&case) };
             let served = case.predict(&calibration.constants(&case.site));
-            let seen = calibration.seen(&case.site, case.phase);
+            let (depth, streams) = case.reach();
+            let seen = calibration.measured(&case.site).seen(case.phase, depth, streams);
             let kind = Kind::of(case.phase, case.load.streams);
             let mut factor = half_width(intervals, kind, case.work.is_mixture(), seen);
             factor = narrowed(factor, calibration.own_rows(&case.site), worth);
@@ -183,7 +201,7 @@ pub fn to_csv(judged: &[Judged]) -> String {
                 own.low,
                 own.high,
                 own.per_stream,
-                own.basis.word()
+                quoted(&own.grounds())
             ),
             Err(error) => writeln!(text, "{id},,,,,,{}", quoted(error)),
         };

@@ -96,6 +96,16 @@ impl Case {
         }
     }
 
+    /// Most tokens of context of the run, and its streams.
+    pub fn reach(&self) -> (u64, u64) {
+        let load = self.load;
+        let tokens = match self.phase {
+            Phase::Decode => load.depth + load.generated,
+            Phase::Prefill => load.depth + load.prompt_tokens,
+        };
+        (tokens as u64, load.streams as u64)
+    }
+
     /// What the row should have measured.
     pub fn predict(&self, constants: &Constants) -> Served {
         let run = self.run();

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::{Observation, Observations, Problem, Solution};
-use crate::calibration::{Level, Seen};
+use crate::calibration::{Level, Measured, Seen};
 
 /// A row predicted by a fit that did not see its group.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,18 +79,17 @@ fn seen_without(
     held_out: &dyn Fn(&Observation) -> bool,
 ) -> Seen {
     let own = &observations.all[index].case;
-    let others = |level: Level| {
-        observations.all.iter().any(|one| {
-            !held_out(one)
-                && (one.case.phase == own.phase)
-                && one.case.site.key(level) == own.site.key(level)
-        })
-    };
-    if others(Level::Unit) {
-        Seen::Unit
-    } else if others(Level::Stack) {
-        Seen::Stack
-    } else {
-        Seen::Neither
+    let mut measured = Measured::default();
+    for one in observations.all.iter().filter(|one| !held_out(one)) {
+        let (site, (depth, streams)) = (&one.case.site, one.case.reach());
+        for (level, rows) in
+            [(Level::Unit, &mut measured.unit), (Level::Stack, &mut measured.stack)]
+        {
+            if site.key(level) == own.site.key(level) {
+                rows.count(one.case.phase, depth, streams);
+            }
+        }
     }
+    let (depth, streams) = own.reach();
+    measured.seen(own.phase, depth, streams)
 }

@@ -18,7 +18,7 @@ mod solve;
 use std::collections::BTreeMap;
 
 use localrig_facts::calibration::{Differences, Fitted, Intervals, Priors};
-use localrig_facts::measured::{Phase, SpeedRow};
+use localrig_facts::measured::SpeedRow;
 use localrig_facts::{Catalog, CatalogError};
 
 use crate::calibration::{Calibration, Level, PhaseRows, Site};
@@ -328,8 +328,14 @@ impl<'a> Problem<'a> {
                 .filter(|(_, value)| *value != 0.0)
                 .collect();
             let of_level = fitted.level.entry(level.key().to_owned()).or_default();
-            let differences =
-                Differences { decode_rows: rows.decode, prefill_rows: rows.prefill, by_parameter };
+            let differences = Differences {
+                decode_rows: rows.decode,
+                prefill_rows: rows.prefill,
+                decode_depth: rows.decode_depth,
+                decode_streams: rows.decode_streams,
+                prefill_depth: rows.prefill_depth,
+                by_parameter,
+            };
             of_level.insert(key, differences);
         }
         fitted
@@ -346,10 +352,8 @@ impl<'a> Problem<'a> {
             for level in Level::ALL {
                 let key = (level, one.case.site.key(level).to_owned());
                 let rows = &mut found.entry(key).or_default().1;
-                match one.case.phase {
-                    Phase::Decode => rows.decode += 1,
-                    Phase::Prefill => rows.prefill += 1,
-                }
+                let (depth, streams) = one.case.reach();
+                rows.count(one.case.phase, depth, streams);
             }
         }
         for (unknown, value) in self.unknowns.iter().zip(solution) {

@@ -136,7 +136,7 @@ impl Pace<'_> {
                 setup.engine.name,
                 stack_word(setup.stack)
             ),
-            format!("x/÷ {:.2}", self.factor(kind)),
+            format!("x/÷ {:.2}", self.factor(kind, depth, streams)),
             basis,
             &["calibration/interval"],
         ));
