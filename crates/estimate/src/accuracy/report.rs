@@ -120,7 +120,8 @@ pub fn document(found: &Found, scores: &[Score]) -> String {
     text.push_str(
         "\n## Intervals\n\nAn 80 % interval is the value times and divided by this factor. `unit`: the engine \
          class was measured on this device by somebody else; `stack`: on another device of the class; \
-         `unseen`: neither.\n\n| stratum | rows | groups | 50 % | 80 % | 90 % |\n|---|---:|---:|---:|---:|---:|\n",
+         `unseen`: neither, \
+         or far deeper or with far more streams than any row.\n\n| stratum | rows | groups | 50 % | 80 % | 90 % |\n|---|---:|---:|---:|---:|---:|\n",
     );
     for (name, own) in &found.intervals.stratum {
         let _ = writeln!(
