@@ -7,7 +7,7 @@ use localrig_facts::machine::{Device, Machine};
 use localrig_facts::measured::Phase;
 use localrig_facts::{Catalog, CatalogError, Id};
 
-use crate::calibration::{Calibration, Level, Measured, Placed, Seen, place};
+use crate::calibration::{Calibration, Measured, Placed, Seen, place};
 use crate::parameter::Constants;
 use crate::rate::MissingFact;
 
@@ -101,8 +101,6 @@ pub struct Place<'a> {
     pub measured: Measured,
     /// Whether any of its generation has, with one stream and an empty context.
     pub seen: Seen,
-    /// Measured rows of what was seen.
-    pub rows: u32,
     /// The user's own measurements among them.
     pub own_rows: u32,
 }
@@ -217,15 +215,9 @@ fn place_on<'a>(
     let placed = place(catalog, engine.short(), stack, device.id, device.gpu, "")?;
     let measured = calibration.measured(&placed.site);
     let seen = measured.seen(Phase::Decode, 0, 1);
-    let level = match seen {
-        Seen::Unit => Level::Unit,
-        Seen::Stack => Level::Stack,
-        Seen::Neither => Level::All,
-    };
     Ok(Place {
         constants: calibration.constants(&placed.site),
         own_rows: calibration.own_rows(&placed.site),
-        rows: calibration.rows(&placed.site, level).decode,
         measured,
         seen,
         placed,

@@ -82,7 +82,6 @@ pub struct Pace<'a> {
     seen: Seen,
     /// What has been measured on each kind of device.
     measured: Vec<Measured>,
-    rows: u32,
     /// The user's own measurements of the least measured device.
     own_rows: u32,
     /// What one of them is worth.
@@ -131,7 +130,6 @@ impl<'a> Pace<'a> {
             stages,
             seen: setup.places.iter().map(|place| place.seen).max().unwrap_or(Seen::Neither),
             measured: setup.places.iter().map(|place| place.measured).collect(),
-            rows: setup.places.iter().map(|place| place.rows).min().unwrap_or(0),
             own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
             worth: catalog.priors()?.local.worth,
             offloaded: None,
@@ -257,14 +255,19 @@ impl<'a> Pace<'a> {
     }
 
     fn device_grounds(&self) -> String {
+        let fewest = |rows: &dyn Fn(&Measured) -> u32| self.measured.iter().map(rows).min();
+        let here = fewest(&|one| one.unit.decode).unwrap_or(0);
+        let alike = fewest(&|one| one.stack.decode).unwrap_or(0) - here;
         match self.seen {
             _ if self.own_rows > 0 => {
                 format!("based on {} measurements of yours", self.own_rows)
             }
-            Seen::Unit => format!("constants from {} measured rows of this stack", self.rows),
+            Seen::Unit => format!(
+                "constants from {here} measured rows of this engine on this device and {alike} on \
+                 similar ones"
+            ),
             Seen::Stack => format!(
-                "no measurement on this device; constants from {} measured rows of similar ones",
-                self.rows
+                "no measurement on this device; constants from {alike} measured rows of similar ones"
             ),
             Seen::Neither => {
                 "no measured rows of this engine on this kind of device: constants of its parts"
