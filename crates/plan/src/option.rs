@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use localrig_estimate::architecture::{Layout, LayoutError, layout};
-use localrig_estimate::context::KvType;
+use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::Ask;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::work::Work;
@@ -40,7 +40,7 @@ pub struct ModelOption<'a> {
     pub ask: Ask,
     /// Ability at the role's task; `None` for models that the requirement names without scores.
     pub ability: Option<Ability>,
-    /// Index points lost to the format.
+    /// Index points lost to the format and to the type of the KV cache.
     pub format_loss: f64,
 }
 
@@ -52,7 +52,9 @@ impl ModelOption<'_> {
 
     /// Model, format and engine by name.
     pub fn label(&self) -> String {
-        format!("{} {} on {}", self.model.name, self.format.name, self.engine.name)
+        let kv = self.ask.kv;
+        let cache = if kv == KvType::F16 { String::new() } else { format!(", {} cache", kv.name) };
+        format!("{} {} on {}{cache}", self.model.name, self.format.name, self.engine.name)
     }
 
     /// Whether two roles could be served by one loaded model.
@@ -60,6 +62,7 @@ impl ModelOption<'_> {
         self.id == other.id
             && self.format_id == other.format_id
             && self.engine_id == other.engine_id
+            && self.ask.kv == other.ask.kv
     }
 }
 
@@ -139,21 +142,25 @@ pub(crate) fn expand<'a>(
     for (_, models, _) in asked {
         let mut own = Vec::new();
         for (id, model) in models {
-            own.extend(forms(catalog, model, wish)?.into_iter().map(|form| (*id, *model, form)));
+            for form in forms(catalog, model, wish)? {
+                let kinds = cache_types(form.engine, &losses).into_iter();
+                own.extend(kinds.map(|kv| (*id, *model, Form { kv, ..form })));
+            }
         }
         chosen.push(own);
     }
     let works = works(catalog, chosen.iter().flatten().copied().collect());
     let options = asked.iter().zip(chosen).map(|((role, _, known), chosen)| {
-        let ask = Ask {
-            context: role.context_tokens,
-            streams: role.streams,
-            kv: KvType::F16,
-            vision: role.images,
-        };
         let option = |(id, model, form): (&'a Id, &'a Model, Form<'a>)| {
-            let (layout, work) = works.get(&(id, form.format_id))?.clone();
+            let (layout, work) = works.get(&(id, form.format_id, form.kv.name))?.clone();
             let native = is_native(model, form.format);
+            let ask = Ask {
+                context: role.context_tokens,
+                streams: role.streams,
+                kv: form.kv,
+                vision: role.images,
+            };
+            let format_loss = if native { 0.0 } else { loss(&losses, form.format_id, form.format) };
             Some(ModelOption {
                 id,
                 model,
@@ -165,7 +172,7 @@ pub(crate) fn expand<'a>(
                 work,
                 ask,
                 ability: known.get(id.within_folder()).cloned(),
-                format_loss: if native { 0.0 } else { loss(&losses, form.format_id, form.format) },
+                format_loss: format_loss + cache_loss(&losses, form.kv),
             })
         };
         chosen.into_iter().filter_map(option).collect()
@@ -210,12 +217,13 @@ fn named<'a>(
     Ok((id, model))
 }
 
-type Works<'a> = BTreeMap<(&'a Id, &'a Id), (Arc<Layout>, Arc<Work>)>;
+/// By model, format and type of the KV cache.
+type Works<'a> = BTreeMap<(&'a Id, &'a Id, &'static str), (Arc<Layout>, Arc<Work>)>;
 
 /// Layout and demands of every model in every format, each worked out once.
 fn works<'a>(catalog: &'a Catalog, mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>) -> Works<'a> {
-    wanted.sort_by_key(|(id, _, form)| (*id, form.format_id));
-    wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id));
+    wanted.sort_by_key(|(id, _, form)| (*id, form.format_id, form.kv.name));
+    wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id, form.kv.name));
     let recipes: BTreeMap<&Id, Recipe<'a>> = wanted
         .iter()
         .filter_map(|(_, _, form)| {
@@ -230,8 +238,11 @@ fn works<'a>(catalog: &'a Catalog, mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)
             let layout = Arc::new(layout(catalog, id, model).ok()?);
             let of_form = |(_, _, form): &(&'a Id, &'a Model, Form<'a>)| {
                 let recipe = recipes.get(form.format_id)?;
-                let work = Work::new(&layout, recipe, KvType::F16);
-                Some(((id, form.format_id), (Arc::clone(&layout), Arc::new(work))))
+                let work = Work::new(&layout, recipe, form.kv);
+                // A latent cache is compressed already; engines keep it as it is.
+                let usual = form.kv == KvType::F16 || !work.latent;
+                let key = (id, form.format_id, form.kv.name);
+                usual.then(|| (key, (Arc::clone(&layout), Arc::new(work))))
             };
             Some(same.iter().filter_map(of_form).collect::<Vec<_>>())
         })
@@ -256,6 +267,24 @@ struct Form<'a> {
     format: &'a Format,
     engine_id: &'a Id,
     engine: &'a Engine,
+    kv: KvType,
+}
+
+/// Types of the KV cache that are considered in an engine: 16 bits, and of at least 8 bits those
+/// it offers for which somebody measured what they cost. Below 8 bits long contexts suffer, which
+/// a mean over short texts does not show.
+fn cache_types(engine: &Engine, losses: &BTreeMap<String, f64>) -> Vec<KvType> {
+    let measured = |kind: &KvType| {
+        engine.kv_cache.types.iter().any(|name| name == kind.name)
+            && losses.contains_key(&format!("kv-{}", kind.name))
+            && (1.0..2.0).contains(&kind.bytes_per_element())
+    };
+    std::iter::once(KvType::F16).chain(KV_TYPES.into_iter().filter(measured)).collect()
+}
+
+/// Index points that a type of the KV cache costs.
+fn cache_loss(losses: &BTreeMap<String, f64>, kv: KvType) -> f64 {
+    losses.get(&format!("kv-{}", kv.name)).map_or(0.0, |nats| nats * POINTS_PER_NAT)
 }
 
 /// Formats a model is to be had in, with the engine that reads them.
@@ -294,7 +323,7 @@ fn forms<'a>(
         let (format_id, format) = catalog.get_in::<Format>(format)?;
         let (engine_id, engine) = catalog.get_in::<Engine>(engine)?;
         if wanted(format.precision) {
-            found.push(Form { format_id, format, engine_id, engine });
+            found.push(Form { format_id, format, engine_id, engine, kv: KvType::F16 });
         }
     }
     Ok(found)

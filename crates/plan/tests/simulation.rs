@@ -144,6 +144,7 @@ fn scenario(
         model: stack.model.to_owned(),
         format: Some(stack.format.to_owned()),
         engine: Some(stack.engine.to_owned()),
+        kv: None,
         devices,
     };
     let kv = KvType::of(stack.kv_type)?;
@@ -399,6 +400,7 @@ fn trace(catalog: &Catalog, page: &mut String, name: &str, model: &str, file: &s
         model: model.to_owned(),
         format: Some("safetensors-bf16".to_owned()),
         engine: Some("vllm".to_owned()),
+        kv: None,
         devices: Devices::Replicas((0..copies).collect()),
     };
     let arrangement =
