@@ -34,7 +34,8 @@ pub struct ModelOption<'a> {
     pub engine_id: &'a Id,
     /// The engine.
     pub engine: &'a Engine,
-    /// Demands per token.
+    /// Demands per token, with a cache of 16 bits: what a smaller type saves in reading, others
+    /// measured from a gain to a loss, so that a plan takes it for room and not for speed.
     pub work: Arc<Work>,
     /// Contexts and streams of the role.
     pub ask: Ask,
@@ -152,7 +153,11 @@ pub(crate) fn expand<'a>(
     let works = works(catalog, chosen.iter().flatten().copied().collect());
     let options = asked.iter().zip(chosen).map(|((role, _, known), chosen)| {
         let option = |(id, model, form): (&'a Id, &'a Model, Form<'a>)| {
-            let (layout, work) = works.get(&(id, form.format_id, form.kv.name))?.clone();
+            let (layout, work) = works.get(&(id, form.format_id))?.clone();
+            // A latent cache is compressed already; engines keep it as it is.
+            if work.latent && form.kv != KvType::F16 {
+                return None;
+            }
             let native = is_native(model, form.format);
             let ask = Ask {
                 context: role.context_tokens,
@@ -217,13 +222,12 @@ fn named<'a>(
     Ok((id, model))
 }
 
-/// By model, format and type of the KV cache.
-type Works<'a> = BTreeMap<(&'a Id, &'a Id, &'static str), (Arc<Layout>, Arc<Work>)>;
+type Works<'a> = BTreeMap<(&'a Id, &'a Id), (Arc<Layout>, Arc<Work>)>;
 
 /// Layout and demands of every model in every format, each worked out once.
 fn works<'a>(catalog: &'a Catalog, mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)>) -> Works<'a> {
-    wanted.sort_by_key(|(id, _, form)| (*id, form.format_id, form.kv.name));
-    wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id, form.kv.name));
+    wanted.sort_by_key(|(id, _, form)| (*id, form.format_id));
+    wanted.dedup_by_key(|(id, _, form)| (*id, form.format_id));
     let recipes: BTreeMap<&Id, Recipe<'a>> = wanted
         .iter()
         .filter_map(|(_, _, form)| {
@@ -238,11 +242,8 @@ fn works<'a>(catalog: &'a Catalog, mut wanted: Vec<(&'a Id, &'a Model, Form<'a>)
             let layout = Arc::new(layout(catalog, id, model).ok()?);
             let of_form = |(_, _, form): &(&'a Id, &'a Model, Form<'a>)| {
                 let recipe = recipes.get(form.format_id)?;
-                let work = Work::new(&layout, recipe, form.kv);
-                // A latent cache is compressed already; engines keep it as it is.
-                let usual = form.kv == KvType::F16 || !work.latent;
-                let key = (id, form.format_id, form.kv.name);
-                usual.then(|| (key, (Arc::clone(&layout), Arc::new(work))))
+                let work = Work::new(&layout, recipe, KvType::F16);
+                Some(((id, form.format_id), (Arc::clone(&layout), Arc::new(work))))
             };
             Some(same.iter().filter_map(of_form).collect::<Vec<_>>())
         })

@@ -150,9 +150,9 @@ mod tests {
         }
         let said: Vec<String> = places.iter().map(|one| format!("{one:?}")).collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
-        Place { role: "main", model: "openai/gpt-oss-120b", format: Some("mxfp4"), engine: None, devices: Tensor([0, 1]) }
-        Place { role: "sub", model: "qwen3-32b", format: Some("q4_k_m"), engine: Some("vllm"), devices: Replicas([2, 3]) }
-        Place { role: "vision", model: "gemma", format: None, engine: None, devices: All }
+        Place { role: "main", model: "openai/gpt-oss-120b", format: Some("mxfp4"), engine: None, kv: None, devices: Tensor([0, 1]) }
+        Place { role: "sub", model: "qwen3-32b", format: Some("q4_k_m"), engine: Some("vllm"), kv: Some(KvType { name: "q8_0", block: 32, bytes: 34 }), devices: Replicas([2, 3]) }
+        Place { role: "vision", model: "gemma", format: None, engine: None, kv: None, devices: All }
         "#);
     }
 
@@ -168,9 +168,10 @@ mod tests {
             say("main=a@gpu"),
         ];
         insta::assert_snapshot!(said.join("\n"), @"
-        `main` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
-        `main=` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
-        `main=a:b:c:d` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
+        `main` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
+        `main=` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
+        `d` is no type of a KV cache: f32, f16, bf16, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl, int8
+        `main=a:b:c:f16:e` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
         `0+0` names no devices: write `0`, `0+1` (layers spread), `0x1` (layers cut) or `0/1` (a copy on each)
         `gpu` names no devices: write `0`, `0+1` (layers spread), `0x1` (layers cut) or `0/1` (a copy on each)
         ");

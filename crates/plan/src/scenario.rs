@@ -124,6 +124,9 @@ pub struct Arrangement<'a> {
     pub engine: &'a str,
     /// KV cache type.
     pub kv: KvType,
+    /// Whether a cache of a smaller type is read faster, as its bytes say; else it only takes less
+    /// room.
+    pub faster_kv: bool,
     /// How models share a device.
     pub sharing: Sharing,
     /// Link between devices that cut layers; absent = by what the cards have.
@@ -321,7 +324,7 @@ fn add<'a>(
     let vision = roles.iter().any(|role| role.has_images());
     let layout = layout(catalog, model_id, model)?;
     let recipe = Recipe::new(catalog, format_id, format)?;
-    let work = Work::new(&layout, &recipe, kv);
+    let work = Work::new(&layout, &recipe, if arrangement.faster_kv { kv } else { KvType::F16 });
     let label = format!("{} {} on {}", model.name, format.name, engine.name);
     let groups = groups(machine, units, &place.devices)?;
     let replicas = groups.len() as u32;

@@ -40,21 +40,24 @@ pub struct Weights {
     pub platform: f64,
     /// Risk: used goods, old prices, unchecked rules.
     pub risk: f64,
+    /// Room for more, where it is wanted.
+    pub growth: f64,
 }
 
 impl Default for Weights {
     fn default() -> Self {
         Self {
             main_quality: 28.0,
-            main_speed: 20.0,
+            main_speed: 19.0,
             other_quality: 8.0,
             other_speed: 8.0,
             format: 2.0,
-            memory: 8.0,
+            memory: 7.0,
             noise: 7.0,
             price: 11.0,
             platform: 3.0,
             risk: 5.0,
+            growth: 2.0,
         }
     }
 }
@@ -153,6 +156,7 @@ pub fn terms(
     let (price, price_reason) = price_value(requirement, cost);
     let (risk, risk_reason) = risk_value(candidate);
     let platform = requirement.platform.preferred.contains(&candidate.platform());
+    let grows = candidate.can_grow();
     vec![
         term(
             "main quality",
@@ -216,6 +220,16 @@ pub fn terms(
             ),
         ),
         term("risk", risk, weights.risk, risk_reason),
+        term(
+            "growth",
+            if grows || !requirement.growth.wanted { 1.0 } else { 0.0 },
+            weights.growth,
+            if requirement.growth.wanted {
+                candidate.growth.clone()
+            } else {
+                "not asked for".to_owned()
+            },
+        ),
     ]
 }
 
@@ -328,7 +342,8 @@ mod tests {
             + w.noise
             + w.price
             + w.platform
-            + w.risk;
+            + w.risk
+            + w.growth;
         assert!((sum - 100.0).abs() < 1e-9, "{sum}");
     }
 }

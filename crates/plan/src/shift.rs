@@ -70,6 +70,10 @@ mod tests {
             });
             format!("{name}: {}", names.collect::<Vec<_>>().join("; "))
         });
-        insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"), @"");
+        insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"), @"
+        home-office: main + sub-agent + vision
+        model-stack: coder; reasoner
+        small-team: main + vision
+        ");
     }
 }

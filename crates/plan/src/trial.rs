@@ -82,6 +82,7 @@ pub(crate) fn trial<'a>(
         let arrangement = Arrangement {
             engine: "llama.cpp",
             kv: KvType::F16,
+            faster_kv: false,
             sharing: Sharing::TimeSlice,
             link: None,
         };

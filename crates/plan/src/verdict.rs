@@ -239,12 +239,11 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
         ));
     }
     if requirement.growth.wanted {
-        let none = candidate.growth.starts_with("none") || candidate.growth.starts_with("full");
         all.push(line(
             "growth",
             "room for more",
             candidate.growth.clone(),
-            if none { Mark::Miss } else { Mark::Pass },
+            if candidate.can_grow() { Mark::Pass } else { Mark::Miss },
         ));
     }
 }

@@ -142,6 +142,7 @@ fn arranged<'a>(
     let arrangement = Arrangement {
         engine: &args.engine,
         kv: args.kv_type,
+        faster_kv: true,
         sharing: if args.mps { Sharing::Mps } else { Sharing::TimeSlice },
         link,
     };
