@@ -2,6 +2,7 @@
 //! printing: `cargo bench -p localrig`. `scripts/benchmark` adds whole runs and peak memory.
 #![expect(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -20,17 +21,20 @@ use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::requirement::Requirement;
 use localrig_report::catalog::Shown;
+use localrig_simulate::workload::Workload;
 
 fn plan(bench: &mut Criterion) {
     let text = localrig_world::requirement("home-office").unwrap();
     let home = Requirement::parse("home-office", text).unwrap();
+    let habits = localrig_world::workload("home-office").unwrap();
+    let habits = Workload::parse("home-office", habits, &BTreeMap::new()).unwrap();
     bench.bench_function("plan", |bench| {
         bench.iter(|| {
             let catalog = localrig_world::catalog(&[]).unwrap();
             let (_, region) = catalog.get_in::<Region>("ch").unwrap();
             let date = "2026-11-21".parse().unwrap();
             let market = Market { catalog: &catalog, region_id: "ch", region, date };
-            let planner = Planner::new(market, &home).unwrap();
+            let planner = Planner::new(market, &home, &habits).unwrap();
             black_box(PlanAnswer::new(&catalog, &planner.plan()));
         });
     });

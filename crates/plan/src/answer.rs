@@ -8,7 +8,7 @@ use localrig_facts::unit::{Bytes, TokensPerSec, Watts};
 use localrig_facts::{Catalog, Estimate, Id, Money};
 use serde::Serialize;
 
-use crate::assign::{Assignment, Group, Served};
+use crate::assign::{Assignment, Group, Served, Simulated};
 use crate::build::Line;
 use crate::candidate::Candidate;
 use crate::check::Check;
@@ -17,6 +17,7 @@ use crate::plan::{Plan, Ranked};
 use crate::price::{NoPrice, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
 use crate::score::ScoreTerm;
+use crate::trial::SimulationNote;
 use crate::verdict;
 
 /// Which machine to buy for a requirement.
@@ -30,6 +31,8 @@ pub struct PlanAnswer {
     pub as_of: String,
     /// What has to run.
     pub roles: Vec<Role>,
+    /// How speeds were simulated.
+    pub simulation: SimulationNote,
     /// What may be spent, from and to.
     pub budget: [Money; 2],
     /// Where one would like to be.
@@ -111,21 +114,33 @@ pub struct ServedRole {
     pub parameters: u64,
     /// Parameters read per token; absent = not recorded.
     pub active_parameters: Option<u64>,
+    /// Format id.
+    pub format_id: Id,
     /// Format.
     pub format: String,
+    /// Engine id.
+    pub engine_id: Id,
     /// Engine.
     pub engine: String,
+    /// Type of the KV cache.
+    pub kv_type: &'static str,
     /// Devices it runs on.
     pub devices: String,
+    /// Numbers of these devices in the machine, from 0.
+    pub device_numbers: Vec<u32>,
     /// Whether it is the same loaded model as an earlier role's.
     pub shares_weights: bool,
-    /// Speed of each stream while every role is busy.
+    /// Speed of each stream after its first token while the whole workload runs: the median
+    /// answer, with the 80 % interval of the speed model.
     pub per_stream_tok_per_s: Estimate<TokensPerSec>,
-    /// Speed of one stream when nothing else runs.
+    /// What the simulation says beside; absent when the speed comes from means, for machines far
+    /// down the ranking.
+    pub simulated: Option<Simulated>,
+    /// Speed of one stream with an empty context when nothing else runs.
     pub alone_tok_per_s: Estimate<TokensPerSec>,
     /// Ability at the role's task, 0 to 100; absent = not scored.
     pub quality_index: Option<Estimate<f64>>,
-    /// Index points lost to the format.
+    /// Index points lost to the format and the type of the KV cache.
     pub format_loss_points: f64,
 }
 
@@ -272,6 +287,7 @@ impl PlanAnswer {
             region: requirement.region.clone(),
             as_of: plan.date.to_string(),
             roles: requirement.roles.clone(),
+            simulation: plan.simulation.clone(),
             budget: money(requirement.budget.range),
             sweet_spot: money(requirement.budget.sweet_spot),
             leaders: leaders(&ranked),
@@ -355,9 +371,14 @@ pub(crate) fn served_role(
         model: option.model.name.clone(),
         parameters: option.model.parameters.total,
         active_parameters: option.model.parameters.active,
+        format_id: option.format_id.clone(),
         format: option.format.name.clone(),
+        engine_id: option.engine_id.clone(),
         engine: option.engine.name.clone(),
+        kv_type: option.ask.kv.name,
         devices: assignment.groups[served.group].devices.clone(),
+        device_numbers: assignment.groups[served.group].units.clone(),
+        simulated: served.simulated,
         shares_weights: served.shares_weights,
         per_stream_tok_per_s: served.busy,
         alone_tok_per_s: served.alone,

@@ -1,15 +1,17 @@
 //! Which model serves which role on which devices of a machine.
 //!
-//! The devices are cut into one group for all roles, or two: the main role alone on the larger,
-//! everything else on the smaller. Inside a group every loaded model shares memory and, while all
-//! roles are busy, time. Roles that take the same model in the same format share one loaded copy,
-//! whose streams are batched.
+//! The devices are cut into one group for all roles, or up to three that share the roles. Inside a group
+//! every loaded model shares memory and time. Roles that take the same model in the same format
+//! share one loaded copy, whose streams are batched.
 //!
-//! Concurrency is a documented first approximation: equal time slices between models on a group
-//! ([`localrig_simulate::share_time`]), batched streams inside a model, contexts half full.
+//! Speeds are those under the whole workload: first by means ([`localrig_simulate::load`]), which
+//! takes microseconds and ranks thousands of choices, then by simulation ([`crate::trial`]) for
+//! what is shown and what could still win.
 
 use localrig_facts::Estimate;
-use localrig_facts::unit::{Bytes, TokensPerSec};
+use localrig_facts::unit::{Bytes, Seconds, TokensPerSec};
+use localrig_simulate::answer::Saturated;
+use serde::Serialize;
 
 use crate::option::ModelOption;
 
@@ -24,10 +26,25 @@ pub struct Served<'a> {
     pub group: usize,
     /// Whether its weights are shared with an earlier role.
     pub shares_weights: bool,
-    /// Speed of each of its streams while every role is busy.
+    /// Speed of each of its streams while the whole workload runs: the median answer.
     pub busy: Estimate<TokensPerSec>,
-    /// Speed of one stream when nothing else runs.
+    /// Speed of one stream with an empty context when nothing else runs, as benchmarks measure it.
     pub alone: Estimate<TokensPerSec>,
+    /// What a simulation says; `None` when `busy` comes from means.
+    pub simulated: Option<Simulated>,
+}
+
+/// What a role gets in a simulation of the whole workload.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Simulated {
+    /// Speed after the first token of the slowest answer in twenty.
+    pub slowest_20th_tok_per_s: TokensPerSec,
+    /// Time to the first token: median and the slowest in twenty.
+    pub first_token_s: [Seconds; 2],
+    /// Share of answers within the workload's limits on first token and speed.
+    pub within_limits_share: f64,
+    /// When more comes than can be done: requests per second that come, and that are answered.
+    pub saturated: Option<Saturated>,
 }
 
 /// What a group of devices holds.
@@ -35,6 +52,8 @@ pub struct Served<'a> {
 pub struct Group {
     /// Names of the devices.
     pub devices: String,
+    /// Their numbers in the machine, from 0.
+    pub units: Vec<u32>,
     /// What they offer.
     pub usable: Bytes,
     /// What is kept free.

@@ -62,6 +62,11 @@ impl Candidate<'_> {
         self.form == other.form && devices(self) == devices(other)
     }
 
+    /// Whether more can be added later.
+    pub fn can_grow(&self) -> bool {
+        !(self.growth.starts_with("none") || self.growth.starts_with("full"))
+    }
+
     /// Whether anything in it is bought used.
     pub fn has_used(&self) -> bool {
         self.prices().any(|price| price.condition != Condition::New)

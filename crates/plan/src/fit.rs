@@ -108,7 +108,9 @@ pub fn fit<'a>(catalog: &'a Catalog, question: &FitQuestion<'a>) -> Result<Fits<
     let facts_only = all.values().filter(|model| model.architecture.is_none()).count();
     let models = all.iter().filter(|(_, model)| serves(model, role, question.date)).collect();
     let asked = [(role, models, &known)];
-    let options = expand(catalog, &asked, &question.format)?.pop().unwrap_or_default();
+    let mut options = expand(catalog, &asked, &question.format)?.pop().unwrap_or_default();
+    // What fits only with a compressed cache is the plan's concern.
+    options.retain(|option| option.ask.kv == KvType::F16);
     let by_model: Vec<&[ModelOption<'a>]> = options.chunk_by(|a, b| a.id == b.id).collect();
     let judged: Vec<Result<Running<'a>, Nearest>> =
         by_model.into_par_iter().filter_map(|same| best_format(catalog, question, same)).collect();

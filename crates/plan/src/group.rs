@@ -1,21 +1,27 @@
 //! Groups of devices with what could run on each, worked out once for all machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use localrig_estimate::memory::{Holding, Setting, usable};
+use localrig_estimate::memory::{Holding, Setting, Size, usable};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::{Device, Machine};
-use localrig_facts::unit::{Bytes, TokensPerSec};
-use localrig_facts::{Catalog, Estimate, Id};
+use localrig_facts::unit::Bytes;
+use localrig_facts::{Basis, Catalog, Estimate, Id};
+use localrig_simulate::load::{Demand, Load, loads};
+use localrig_simulate::pace::{Split, step_table};
+use localrig_simulate::sharing::Sharing;
+use localrig_simulate::step::StepTable;
 use rayon::prelude::*;
 
 use crate::assign::{Assignment, Unplaced};
 use crate::candidate::Candidate;
 use crate::option::ModelOption;
 use crate::requirement::Requirement;
+use crate::scenario::tower;
 use crate::score::{Weights, role_value};
-use crate::search::Search;
+use crate::search::{Best, Search};
+use crate::shift::Shift;
 
 /// What one option takes and gives on one group.
 pub(crate) struct Fit<'a> {
@@ -25,13 +31,12 @@ pub(crate) struct Fit<'a> {
     pub(crate) overhead: Estimate<Bytes>,
     /// What the engine may use of the group's memory.
     pub(crate) usable: Bytes,
-    /// One stream with a half-full context.
-    pub(crate) alone: Estimate<TokensPerSec>,
-    /// Each of the role's streams with half-full contexts.
-    pub(crate) busy: Estimate<TokensPerSec>,
-    /// Points it would give if nothing else ran beside it.
+    /// How long its steps take.
+    pub(crate) steps: StepTable,
+    /// What they rest on.
+    pub(crate) basis: Basis,
+    /// Points it would give if nothing else ran beside it: the most it can give.
     pub(crate) worth: f64,
-    pub(crate) pace: Pace<'a>,
 }
 
 impl Fit<'_> {
@@ -44,46 +49,45 @@ impl Fit<'_> {
     }
 }
 
+/// A fit before its step times are worked out: most are dropped before that.
+struct Draft<'a> {
+    option: &'a ModelOption<'a>,
+    size: Size,
+    usable: Bytes,
+    pace: Pace<'a>,
+    /// Points it would give with all streams of the role generating all the time.
+    worth: f64,
+}
+
+impl Draft<'_> {
+    fn value(&self) -> f64 {
+        (self.size.weights + self.size.context + self.size.overhead.value).get()
+    }
+}
+
 /// Options kept per role and group: the best by worth at each size. More never won in practice.
 const KEPT_MAIN: usize = 60;
 const KEPT_OTHER: usize = 14;
 
-/// Which roles a group serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Serves {
-    All,
-    Main,
-    Others,
-}
-
-impl Serves {
-    fn has(self, role: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Main => role == 0,
-            Self::Others => role > 0,
-        }
-    }
-}
-
 /// Devices of a group: id, memory in bytes, count.
-type Devices<'a> = Vec<(&'a Id, u64, u32)>;
+pub(crate) type Devices<'a> = Vec<(&'a Id, u64, u32)>;
 
 /// The groups of all machines with what could run on each, worked out once: many machines have
 /// groups in common.
 pub struct Groups<'a> {
     requirement: &'a Requirement,
+    shifts: &'a [Shift],
     weights: Weights,
-    by_key: BTreeMap<(Devices<'a>, Serves), GroupFits<'a>>,
+    by_key: BTreeMap<Devices<'a>, GroupFits<'a>>,
 }
 
 /// A group with what could run on it.
 pub(crate) struct GroupFits<'a> {
     pub(crate) machine: Machine<'a>,
-    /// Options of each role, best first; empty for roles it does not serve.
+    /// Options of each role, best first.
     pub(crate) fits: Vec<Vec<Fit<'a>>>,
     /// Why a role has no option.
-    lacking: Option<Unplaced>,
+    lacking: Vec<Option<Unplaced>>,
 }
 
 impl<'a> Groups<'a> {
@@ -91,61 +95,69 @@ impl<'a> Groups<'a> {
     pub fn new(
         catalog: &'a Catalog,
         requirement: &'a Requirement,
+        shifts: &'a [Shift],
         options: &'a [Vec<ModelOption<'a>>],
         candidates: &[&Candidate<'a>],
     ) -> Self {
         let weights = Weights::default();
-        let mut wanted: BTreeMap<(Devices<'a>, Serves), Machine<'a>> = BTreeMap::new();
+        let mut wanted: BTreeMap<Devices<'a>, Machine<'a>> = BTreeMap::new();
         for candidate in candidates {
-            for (machine, serves) in cuts(&candidate.machine).into_iter().flatten() {
-                wanted.entry((key(&machine), serves)).or_insert(machine);
+            for cut in cuts(&candidate.machine, requirement.roles.len()) {
+                for machine in cut.groups {
+                    wanted.entry(key(&machine)).or_insert(machine);
+                }
             }
         }
         let by_key = wanted
             .into_par_iter()
             .map(|(key, machine)| {
-                let fits = GroupFits::new(catalog, requirement, options, machine, key.1, &weights);
+                let fits = GroupFits::new(catalog, requirement, shifts, options, machine, &weights);
                 (key, fits)
             })
             .collect();
-        Self { requirement, weights, by_key }
+        Self { requirement, shifts, weights, by_key }
     }
 
-    /// The best assignment of the roles to a machine.
+    /// The best assignments of the roles to a machine, by what means say of their speeds; the best
+    /// first.
     ///
     /// # Errors
     /// When no choice of models fits, with the numbers that decided.
-    pub fn assign(&self, candidate: &Candidate<'a>) -> Result<Assignment<'a>, Unplaced> {
-        let mut best: Option<Assignment<'a>> = None;
+    pub fn assign(&self, machine: &Machine<'a>) -> Result<Vec<Assignment<'a>>, Unplaced> {
+        let mut best = Best::default();
         let mut nearest: Option<Unplaced> = None;
-        for cut in cuts(&candidate.machine) {
-            let groups: Option<Vec<&GroupFits<'a>>> = cut
-                .iter()
-                .map(|(machine, serves)| self.by_key.get(&(key(machine), *serves)))
-                .collect();
+        for cut in cuts(machine, self.requirement.roles.len()) {
+            let groups: Option<Vec<&GroupFits<'a>>> =
+                cut.groups.iter().map(|machine| self.by_key.get(&key(machine))).collect();
             let Some(groups) = groups else { continue };
-            match self.place(&groups) {
-                Ok(found) if best.as_ref().is_none_or(|best| found.value > best.value) => {
-                    best = Some(found);
-                }
-                Ok(_) => {}
-                Err(error) => nearest = Some(closer(nearest, error)),
+            if let Err(error) = self.place(&groups, &cut, &mut best) {
+                nearest = Some(closer(nearest, error));
             }
         }
-        best.ok_or_else(|| {
-            nearest.unwrap_or(Unplaced::TooSmall { usable: Bytes::ZERO, needed: Bytes::ZERO })
-        })
+        if best.found.is_empty() {
+            let nothing = Unplaced::TooSmall { usable: Bytes::ZERO, needed: Bytes::ZERO };
+            return Err(nearest.unwrap_or(nothing));
+        }
+        Ok(best.found)
     }
 
-    fn place(&self, groups: &[&GroupFits<'a>]) -> Result<Assignment<'a>, Unplaced> {
-        if let Some(lacking) = groups.iter().find_map(|group| group.lacking.clone()) {
+    fn place(
+        &self,
+        groups: &[&GroupFits<'a>],
+        cut: &Cut<'a>,
+        best: &mut Best<'a>,
+    ) -> Result<(), Unplaced> {
+        let lacking = cut.group_of.iter().enumerate();
+        let lacking =
+            lacking.filter_map(|(role, group)| groups[*group].lacking[role].clone()).next();
+        if let Some(lacking) = lacking {
             return Err(lacking);
         }
-        Search::new(self.requirement, groups, &self.weights).best()
+        Search::new(self.requirement, self.shifts, groups, cut, &self.weights).run(best)
     }
 }
 
-fn key<'a>(machine: &Machine<'a>) -> Devices<'a> {
+pub(crate) fn key<'a>(machine: &Machine<'a>) -> Devices<'a> {
     let devices = machine.devices.iter();
     devices.map(|device| (device.id, device.memory.get() as u64, device.count)).collect()
 }
@@ -161,9 +173,22 @@ fn closer(known: Option<Unplaced>, new: Unplaced) -> Unplaced {
     }
 }
 
-/// The ways to cut a machine's devices: everything as one group; and, with several devices, every
-/// split into a first part for the main role and a second for the rest.
-fn cuts<'a>(machine: &Machine<'a>) -> Vec<Vec<(Machine<'a>, Serves)>> {
+/// A way to cut a machine's devices into groups that each serve some of the roles.
+pub(crate) struct Cut<'a> {
+    /// The groups.
+    pub(crate) groups: Vec<Machine<'a>>,
+    /// Devices of each group, counted from 0 over the whole machine.
+    pub(crate) units: Vec<Vec<u32>>,
+    /// The group of each role.
+    pub(crate) group_of: Vec<usize>,
+}
+
+/// Most groups a machine is cut into.
+pub(crate) const GROUPS: usize = 3;
+
+/// The ways to cut a machine's devices: everything as one group for all roles; and, with several
+/// devices, every split into two or three parts with every way to share out the roles.
+fn cuts<'a>(machine: &Machine<'a>, roles: usize) -> Vec<Cut<'a>> {
     let units: Vec<Device<'a>> = machine
         .devices
         .iter()
@@ -171,14 +196,55 @@ fn cuts<'a>(machine: &Machine<'a>) -> Vec<Vec<(Machine<'a>, Serves)>> {
             std::iter::repeat_n(Device { count: 1, ..*device }, device.count as usize)
         })
         .collect();
-    let mut cuts = vec![vec![(group(&units), Serves::All)]];
-    for first in 1..units.len() {
-        cuts.push(vec![
-            (group(&units[..first]), Serves::Main),
-            (group(&units[first..]), Serves::Others),
-        ]);
+    let all = units.len();
+    let mut bounds: Vec<Vec<usize>> = vec![vec![0, all]];
+    bounds.extend((1..all).map(|first| vec![0, first, all]));
+    let thirds = (1..all).flat_map(|first| (first + 1..all).map(move |second| [first, second]));
+    bounds.extend(thirds.map(|[first, second]| vec![0, first, second, all]));
+    let mut seen = BTreeSet::new();
+    let mut cuts = Vec::new();
+    for bounds in bounds {
+        let parts = bounds.windows(2).map(|part| (part[0], part[1]));
+        let groups: Vec<Machine<'a>> =
+            parts.clone().map(|(from, to)| group(&units[from..to])).collect();
+        let keys: Vec<Devices<'a>> = groups.iter().map(key).collect();
+        for group_of in shares(groups.len(), roles) {
+            // Equal devices in equal numbers are the same, whichever of them are meant.
+            let devices: Vec<&Devices<'a>> = group_of.iter().map(|group| &keys[*group]).collect();
+            let together: Vec<usize> = group_of
+                .iter()
+                .map(|group| group_of.iter().position(|one| one == group).unwrap_or(0))
+                .collect();
+            if seen.insert((devices.into_iter().cloned().collect::<Vec<_>>(), together)) {
+                let units = parts.clone().map(|(from, to)| (from as u32..to as u32).collect());
+                cuts.push(Cut { groups: groups.clone(), units: units.collect(), group_of });
+            }
+        }
     }
     cuts
+}
+
+/// Every way to share out roles among groups so that each group has some.
+///
+/// Of many roles only the first is ever separated from the others: the ways grow as a power.
+fn shares(groups: usize, roles: usize) -> Vec<Vec<usize>> {
+    const MANY: usize = 5;
+    if roles > MANY {
+        return match groups {
+            1 => vec![vec![0; roles]],
+            2 => vec![(0..roles).map(|role| role.min(1)).collect()],
+            _ => Vec::new(),
+        };
+    }
+    let mut ways: Vec<Vec<usize>> = vec![Vec::new()];
+    for _ in 0..roles {
+        ways = ways
+            .iter()
+            .flat_map(|way| (0..groups).map(|group| [&way[..], &[group]].concat()))
+            .collect();
+    }
+    ways.retain(|way| (0..groups).all(|group| way.contains(&group)));
+    ways
 }
 
 fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
@@ -201,37 +267,59 @@ impl<'a> GroupFits<'a> {
     fn new(
         catalog: &'a Catalog,
         requirement: &Requirement,
+        shifts: &[Shift],
         options: &'a [Vec<ModelOption<'a>>],
         machine: Machine<'a>,
-        serves: Serves,
         weights: &Weights,
     ) -> Self {
+        let streams: u64 = requirement.roles.iter().map(|role| role.streams).sum();
         let mut setups = Setups::new(catalog, &machine);
-        let (mut fits, mut lacking) = (Vec::new(), None);
+        let (mut fits, mut lacking) = (Vec::new(), Vec::new());
         for (index, role) in requirement.roles.iter().enumerate() {
-            let mut own = Vec::new();
-            if serves.has(index) {
-                let mut unfit = Unfits::default();
-                for option in &options[index] {
-                    match setups.fit(option) {
-                        Ok(mut fit) => {
-                            let speed = fit.busy.value;
-                            fit.worth =
-                                role_value(requirement, role, index, option, speed, weights);
-                            own.push(fit);
-                        }
-                        Err(reason) => unfit.add(reason),
+            let (mut own, mut unfit) = (Vec::new(), Unfits::default());
+            let demand = demand_of(shifts, index);
+            for option in &options[index] {
+                match setups.draft(option) {
+                    Ok(mut draft) => {
+                        let crowded = draft.pace.decode(u64::from(demand.depth), role.streams);
+                        let speed = crowded.per_stream_tok_per_s.value;
+                        draft.worth = role_value(requirement, role, index, option, speed, weights);
+                        own.push(draft);
                     }
+                    Err(reason) => unfit.add(reason),
                 }
-                if own.is_empty() && lacking.is_none() {
-                    lacking = Some(unfit.summary(&role.name, setups.installed));
-                }
-                keep_best(&mut own, index);
             }
-            fits.push(own);
+            keep_best(&mut own, index);
+            let streams = u32::try_from(streams).unwrap_or(u32::MAX);
+            let mut kept: Vec<Fit<'a>> = Vec::with_capacity(own.len());
+            for draft in own {
+                match draft.fit(streams) {
+                    Ok(mut fit) => {
+                        let server = [Load { steps: &fit.steps, devices: &[0] }];
+                        let speed = loads(&server, Sharing::TimeSlice, &[demand])[0].loaded;
+                        let option = fit.option;
+                        fit.worth = role_value(requirement, role, index, option, speed, weights);
+                        kept.push(fit);
+                    }
+                    Err(reason) => unfit.add(reason),
+                }
+            }
+            kept.sort_by(|a, b| b.worth.total_cmp(&a.worth));
+            lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.installed)));
+            fits.push(kept);
         }
         Self { machine, fits, lacking }
     }
+}
+
+/// What a role asks of an engine of its own.
+fn demand_of(shifts: &[Shift], role: usize) -> Demand {
+    let at = |shift: &Shift| {
+        let place = shift.roles.iter().position(|one| *one == role)?;
+        Some(Demand { server: 0, ..shift.demands[place] })
+    };
+    // Every role works in some shift.
+    shifts.iter().find_map(at).unwrap_or(shifts[0].demands[0])
 }
 
 /// Engines on one group of devices: whether and how each runs there is worked out once.
@@ -288,7 +376,7 @@ impl<'m, 'a> Setups<'m, 'a> {
     }
 
     /// What an option takes and gives on the group, or why it does not run there.
-    fn fit(&mut self, option: &'a ModelOption<'a>) -> Result<Fit<'a>, Unfit> {
+    fn draft(&mut self, option: &'a ModelOption<'a>) -> Result<Draft<'a>, Unfit> {
         if option.work.weights.loaded > self.installed {
             return Err(Unfit::Weights(option.work.weights.loaded));
         }
@@ -312,19 +400,25 @@ impl<'m, 'a> Setups<'m, 'a> {
             setting: &Setting::OWN,
         };
         let size = holding.size(option.ask).map_err(other)?;
-        let half = option.ask.context / 2;
-        let speed = |streams| pace.decode(half, streams);
-        let (alone, busy) = (speed(1), speed(option.ask.streams));
+        Ok(Draft { option, size, usable: *usable, pace, worth: 0.0 })
+    }
+}
+
+impl<'a> Draft<'a> {
+    /// The fit, with the times of steps of up to this many streams.
+    fn fit(self, streams: u32) -> Result<Fit<'a>, Unfit> {
+        let Self { option, size, usable, pace, worth } = self;
+        let tower = tower(option.model).filter(|_| option.ask.vision);
+        let steps = step_table(&pace, &option.work, Split::Layers, tower, streams);
         Ok(Fit {
             option,
             weights: size.weights,
             context: size.context,
             overhead: size.overhead,
-            usable: *usable,
-            alone: alone.per_stream_tok_per_s,
-            busy: busy.per_stream_tok_per_s,
-            worth: 0.0,
-            pace,
+            usable,
+            steps: steps.map_err(other)?,
+            basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
+            worth,
         })
     }
 }
@@ -335,7 +429,7 @@ fn other(error: impl std::fmt::Display) -> Unfit {
 
 /// Drops options of the other roles that are both larger and worth less than another, then all but
 /// the best. The smallest stays whatever it is worth: it tells whether anything fits at all.
-fn keep_best(fits: &mut Vec<Fit<'_>>, role: usize) {
+fn keep_best(fits: &mut Vec<Draft<'_>>, role: usize) {
     let kept = if role == 0 { KEPT_MAIN } else { KEPT_OTHER };
     fits.sort_by(|a, b| a.value().total_cmp(&b.value()));
     if role > 0 {

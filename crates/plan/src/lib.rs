@@ -30,7 +30,10 @@ pub mod knowledge;
 pub mod plan;
 pub mod score;
 mod search;
+pub mod shift;
+mod shortlist;
 pub mod survey;
+pub mod trial;
 pub mod verdict;
 
 // What others say.

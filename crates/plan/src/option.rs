@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use localrig_estimate::architecture::{Layout, LayoutError, layout};
-use localrig_estimate::context::KvType;
+use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::Ask;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::work::Work;
@@ -34,13 +34,14 @@ pub struct ModelOption<'a> {
     pub engine_id: &'a Id,
     /// The engine.
     pub engine: &'a Engine,
-    /// Demands per token.
+    /// Demands per token, with a cache of 16 bits: what a smaller type saves in reading, others
+    /// measured from a gain to a loss, so that a plan takes it for room and not for speed.
     pub work: Arc<Work>,
     /// Contexts and streams of the role.
     pub ask: Ask,
     /// Ability at the role's task; `None` for models that the requirement names without scores.
     pub ability: Option<Ability>,
-    /// Index points lost to the format.
+    /// Index points lost to the format and to the type of the KV cache.
     pub format_loss: f64,
 }
 
@@ -52,7 +53,9 @@ impl ModelOption<'_> {
 
     /// Model, format and engine by name.
     pub fn label(&self) -> String {
-        format!("{} {} on {}", self.model.name, self.format.name, self.engine.name)
+        let kv = self.ask.kv;
+        let cache = if kv == KvType::F16 { String::new() } else { format!(", {} cache", kv.name) };
+        format!("{} {} on {}{cache}", self.model.name, self.format.name, self.engine.name)
     }
 
     /// Whether two roles could be served by one loaded model.
@@ -60,6 +63,7 @@ impl ModelOption<'_> {
         self.id == other.id
             && self.format_id == other.format_id
             && self.engine_id == other.engine_id
+            && self.ask.kv == other.ask.kv
     }
 }
 
@@ -139,21 +143,29 @@ pub(crate) fn expand<'a>(
     for (_, models, _) in asked {
         let mut own = Vec::new();
         for (id, model) in models {
-            own.extend(forms(catalog, model, wish)?.into_iter().map(|form| (*id, *model, form)));
+            for form in forms(catalog, model, wish)? {
+                let kinds = cache_types(form.engine, &losses).into_iter();
+                own.extend(kinds.map(|kv| (*id, *model, Form { kv, ..form })));
+            }
         }
         chosen.push(own);
     }
     let works = works(catalog, chosen.iter().flatten().copied().collect());
     let options = asked.iter().zip(chosen).map(|((role, _, known), chosen)| {
-        let ask = Ask {
-            context: role.context_tokens,
-            streams: role.streams,
-            kv: KvType::F16,
-            vision: role.images,
-        };
         let option = |(id, model, form): (&'a Id, &'a Model, Form<'a>)| {
             let (layout, work) = works.get(&(id, form.format_id))?.clone();
+            // A latent cache is compressed already; engines keep it as it is.
+            if work.latent && form.kv != KvType::F16 {
+                return None;
+            }
             let native = is_native(model, form.format);
+            let ask = Ask {
+                context: role.context_tokens,
+                streams: role.streams,
+                kv: form.kv,
+                vision: role.images,
+            };
+            let format_loss = if native { 0.0 } else { loss(&losses, form.format_id, form.format) };
             Some(ModelOption {
                 id,
                 model,
@@ -165,7 +177,7 @@ pub(crate) fn expand<'a>(
                 work,
                 ask,
                 ability: known.get(id.within_folder()).cloned(),
-                format_loss: if native { 0.0 } else { loss(&losses, form.format_id, form.format) },
+                format_loss: format_loss + cache_loss(&losses, form.kv),
             })
         };
         chosen.into_iter().filter_map(option).collect()
@@ -256,6 +268,24 @@ struct Form<'a> {
     format: &'a Format,
     engine_id: &'a Id,
     engine: &'a Engine,
+    kv: KvType,
+}
+
+/// Types of the KV cache that are considered in an engine: 16 bits, and of at least 8 bits those
+/// it offers for which somebody measured what they cost. Below 8 bits long contexts suffer, which
+/// a mean over short texts does not show.
+fn cache_types(engine: &Engine, losses: &BTreeMap<String, f64>) -> Vec<KvType> {
+    let measured = |kind: &KvType| {
+        engine.kv_cache.types.iter().any(|name| name == kind.name)
+            && losses.contains_key(&format!("kv-{}", kind.name))
+            && (1.0..2.0).contains(&kind.bytes_per_element())
+    };
+    std::iter::once(KvType::F16).chain(KV_TYPES.into_iter().filter(measured)).collect()
+}
+
+/// Index points that a type of the KV cache costs.
+fn cache_loss(losses: &BTreeMap<String, f64>, kv: KvType) -> f64 {
+    losses.get(&format!("kv-{}", kv.name)).map_or(0.0, |nats| nats * POINTS_PER_NAT)
 }
 
 /// Formats a model is to be had in, with the engine that reads them.
@@ -294,7 +324,7 @@ fn forms<'a>(
         let (format_id, format) = catalog.get_in::<Format>(format)?;
         let (engine_id, engine) = catalog.get_in::<Engine>(engine)?;
         if wanted(format.precision) {
-            found.push(Form { format_id, format, engine_id, engine });
+            found.push(Form { format_id, format, engine_id, engine, kv: KvType::F16 });
         }
     }
     Ok(found)

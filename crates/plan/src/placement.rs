@@ -1,9 +1,12 @@
 //! Which model serves which role on which devices, as people write it:
 //! `main=gpt-oss-120b:mxfp4@0, sub=qwen3-coder-30b-a3b:q4_k_m:vllm@1x2, vision=…@0/3`.
 
+use std::fmt;
 use std::str::FromStr;
 
-/// One role's place: `ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]`.
+use localrig_estimate::context::{KV_TYPES, KvType};
+
+/// One role's place: `ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The role, or the beginning of its name.
@@ -14,6 +17,8 @@ pub struct Place {
     pub format: Option<String>,
     /// Its engine; absent = the one of the command.
     pub engine: Option<String>,
+    /// Type of its KV cache; absent = the one of the command.
+    pub kv: Option<KvType>,
     /// Where it runs.
     pub devices: Devices,
 }
@@ -36,8 +41,14 @@ pub enum Devices {
 #[non_exhaustive]
 pub enum PlaceError {
     /// It is not of the form.
-    #[error("`{text}` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]")]
+    #[error("`{text}` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]")]
     Form {
+        /// What was written.
+        text: String,
+    },
+    /// The type of the KV cache is not known.
+    #[error("`{text}` is no type of a KV cache: {}", KV_TYPES.map(|kind| kind.name).join(", "))]
+    Kv {
         /// What was written.
         text: String,
     },
@@ -64,12 +75,35 @@ impl FromStr for Place {
         let mut parts = what.split(':').map(|part| part.trim().to_owned());
         let model = parts.next().filter(|model| !model.is_empty()).ok_or_else(wrong)?;
         let (format, engine) = (parts.next(), parts.next());
+        let kv = parts.next().map(|kv| KvType::of(&kv).ok_or(PlaceError::Kv { text: kv }));
+        let kv = kv.transpose()?;
         let empty = |part: &Option<String>| part.as_ref().is_some_and(String::is_empty);
         let role = role.trim().to_owned();
         if role.is_empty() || empty(&format) || empty(&engine) || parts.next().is_some() {
             return Err(wrong());
         }
-        Ok(Self { role, model, format, engine, devices })
+        Ok(Self { role, model, format, engine, kv, devices })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}={}", self.role, self.model)?;
+        // What stands before a part that is given must be given as well.
+        for part in [&self.format, &self.engine].into_iter().map_while(Option::as_ref) {
+            write!(out, ":{part}")?;
+        }
+        if let Some(kv) = self.kv.filter(|_| self.engine.is_some()) {
+            write!(out, ":{}", kv.name)?;
+        }
+        let (sign, devices) = match &self.devices {
+            Devices::All => return Ok(()),
+            Devices::Layers(devices) => ("+", devices),
+            Devices::Tensor(devices) => ("x", devices),
+            Devices::Replicas(devices) => ("/", devices),
+        };
+        let numbers: Vec<String> = devices.iter().map(ToString::to_string).collect();
+        write!(out, "@{}", numbers.join(sign))
     }
 }
 
@@ -108,25 +142,36 @@ mod tests {
     #[test]
     fn places_are_read_as_people_write_them() {
         let places = parse_places(
-            "main=openai/gpt-oss-120b:mxfp4@0x1, sub=qwen3-32b:q4_k_m:vllm@2/3,vision=gemma",
+            "main=openai/gpt-oss-120b:mxfp4@0x1, sub=qwen3-32b:q4_k_m:vllm:q8_0@2/3,vision=gemma",
         );
-        let said: Vec<String> = places.unwrap().iter().map(|one| format!("{one:?}")).collect();
+        let places = places.unwrap();
+        for place in &places {
+            assert_eq!(place.to_string().parse(), Ok(place.clone()));
+        }
+        let said: Vec<String> = places.iter().map(|one| format!("{one:?}")).collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
-        Place { role: "main", model: "openai/gpt-oss-120b", format: Some("mxfp4"), engine: None, devices: Tensor([0, 1]) }
-        Place { role: "sub", model: "qwen3-32b", format: Some("q4_k_m"), engine: Some("vllm"), devices: Replicas([2, 3]) }
-        Place { role: "vision", model: "gemma", format: None, engine: None, devices: All }
+        Place { role: "main", model: "openai/gpt-oss-120b", format: Some("mxfp4"), engine: None, kv: None, devices: Tensor([0, 1]) }
+        Place { role: "sub", model: "qwen3-32b", format: Some("q4_k_m"), engine: Some("vllm"), kv: Some(KvType { name: "q8_0", block: 32, bytes: 34 }), devices: Replicas([2, 3]) }
+        Place { role: "vision", model: "gemma", format: None, engine: None, kv: None, devices: All }
         "#);
     }
 
     #[test]
     fn what_is_no_place_says_what_one_looks_like() {
         let say = |text| parse_places(text).unwrap_err().to_string();
-        let said =
-            [say("main"), say("main="), say("main=a:b:c:d"), say("main=a@0+0"), say("main=a@gpu")];
+        let said = [
+            say("main"),
+            say("main="),
+            say("main=a:b:c:d"),
+            say("main=a:b:c:f16:e"),
+            say("main=a@0+0"),
+            say("main=a@gpu"),
+        ];
         insta::assert_snapshot!(said.join("\n"), @"
-        `main` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
-        `main=` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
-        `main=a:b:c:d` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
+        `main` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
+        `main=` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
+        `d` is no type of a KV cache: f32, f16, bf16, fp8, q8_0, q5_1, q5_0, q4_1, q4_0, iq4_nl, int8
+        `main=a:b:c:f16:e` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
         `0+0` names no devices: write `0`, `0+1` (layers spread), `0x1` (layers cut) or `0/1` (a copy on each)
         `gpu` names no devices: write `0`, `0+1` (layers spread), `0x1` (layers cut) or `0/1` (a copy on each)
         ");

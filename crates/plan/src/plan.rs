@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 
 use localrig_facts::unit::Bytes;
 use localrig_facts::{Date, Money};
-use rayon::prelude::*;
+use localrig_simulate::workload::Workload;
 
-use crate::assign::{Assignment, Unplaced};
+use crate::assign::{Assignment, Served, Unplaced};
 use crate::candidate::{Candidate, candidates};
 use crate::check::Outcome;
-use crate::group::Groups;
+use crate::group::{Groups, key};
 use crate::option::{ModelOption, OptionError, options};
-use crate::price::{Market, PriceBasis};
+use crate::price::Market;
 use crate::requirement::Requirement;
-use crate::score::{ScoreTerm, Weights, quality_value, speed_value};
+use crate::score::{ScoreTerm, terms};
+use crate::shift::{Shift, shifts};
+use crate::shortlist::{Placements, Trials, placements};
+use crate::trial::SimulationNote;
 use crate::verdict::{Line, Mark, lines};
 
 /// Everything that was considered.
@@ -24,6 +27,8 @@ pub struct Plan<'a> {
     pub requirement: &'a Requirement,
     /// The day prices are as of.
     pub date: Date,
+    /// How speeds were simulated.
+    pub simulation: SimulationNote,
     /// Machines within all hard limits, best first.
     pub ranked: Vec<Ranked<'a>>,
     /// Machines that would serve but have no price: not ranked, with what is missing.
@@ -129,26 +134,44 @@ pub enum Reason {
     },
 }
 
+/// A machine whose means are this near to a minimum speed is simulated before it is rejected.
+const NEAR: f64 = 0.75;
+
 /// What could be bought and what could run on it.
 pub struct Planner<'a> {
     market: Market<'a>,
     requirement: &'a Requirement,
+    /// Name of the workload that says what roles do.
+    habits: String,
+    shifts: Vec<Shift>,
     options: Vec<Vec<ModelOption<'a>>>,
     candidates: Vec<Candidate<'a>>,
 }
 
 impl<'a> Planner<'a> {
-    /// Gathers what could be bought and what could run.
+    /// Gathers what could be bought and what could run; the roles behave as those of `habits`.
     ///
     /// # Errors
     /// When a catalog file is broken, or the requirement names something that is not in the catalog
     /// or cannot do what is asked of it.
-    pub fn new(market: Market<'a>, requirement: &'a Requirement) -> Result<Self, OptionError> {
+    pub fn new(
+        market: Market<'a>,
+        requirement: &'a Requirement,
+        habits: &Workload,
+    ) -> Result<Self, OptionError> {
         let (options, candidates) = rayon::join(
             || options(market.catalog, requirement, market.date),
             || candidates(&market, requirement),
         );
-        Ok(Self { market, requirement, options: options?, candidates: candidates? })
+        let shifts = shifts(requirement, habits);
+        Ok(Self {
+            market,
+            requirement,
+            habits: habits.name.clone(),
+            shifts,
+            options: options?,
+            candidates: candidates?,
+        })
     }
 
     /// Every machine that was considered, by key.
@@ -182,16 +205,34 @@ impl<'a> Planner<'a> {
             .filter(|(_, reason)| reason.is_none())
             .map(|(candidate, _)| candidate)
             .collect();
-        let groups = Groups::new(self.market.catalog, self.requirement, &self.options, &within);
+        let groups = Groups::new(
+            self.market.catalog,
+            self.requirement,
+            &self.shifts,
+            &self.options,
+            &within,
+        );
+        let mut placements = placements(&groups, &within);
+        let trials = Trials {
+            catalog: self.market.catalog,
+            requirement: self.requirement,
+            shifts: &self.shifts,
+        };
+        trials.settle(&mut placements, &within, |candidate, assignment| {
+            let cost = candidate.cost?;
+            let near = |served: &Served<'_>| self.too_slow(served, NEAR).is_none();
+            let all = terms(self.requirement, candidate, assignment, cost);
+            assignment.served.iter().all(near).then(|| all.iter().map(ScoreTerm::points).sum())
+        });
         let judged: Vec<Judged<'a>> = self
             .candidates
-            .par_iter()
+            .iter()
             .zip(limits)
             .map(|(candidate, reason)| match reason {
                 Some(reason) => {
                     Judged::Rejected(Rejected { candidate, cost: candidate.cost, reason })
                 }
-                None => self.judge(candidate, &groups),
+                None => self.judge(candidate, &placements),
             })
             .collect();
         let (mut ranked, mut unpriced, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
@@ -204,7 +245,14 @@ impl<'a> Planner<'a> {
         }
         ranked.sort_by(better);
         mark_front(&mut ranked);
-        Plan { requirement: self.requirement, date: self.market.date, ranked, unpriced, rejected }
+        Plan {
+            requirement: self.requirement,
+            date: self.market.date,
+            simulation: SimulationNote::new(&self.habits, &self.shifts),
+            ranked,
+            unpriced,
+            rejected,
+        }
     }
 
     /// The limit a machine is outside of, whatever runs on it.
@@ -234,30 +282,35 @@ impl<'a> Planner<'a> {
             .map(|class| Reason::TooLoud { class: class.word() })
     }
 
-    fn judge(&'a self, candidate: &'a Candidate<'a>, groups: &Groups<'a>) -> Judged<'a> {
+    /// That a role is below this part of its minimum speed.
+    fn too_slow(&self, served: &Served<'_>, part: f64) -> Option<Reason> {
+        let role = &self.requirement.roles[served.role];
+        let minimum = role.speed_minimum_tok_per_s?;
+        (served.busy.value < minimum * part).then(|| Reason::TooSlow {
+            role: role.name.clone(),
+            speed: served.busy.value.get(),
+            minimum: minimum.get(),
+        })
+    }
+
+    fn judge(&'a self, candidate: &'a Candidate<'a>, placements: &Placements<'a>) -> Judged<'a> {
         let requirement = self.requirement;
         let reject =
             |reason| Judged::Rejected(Rejected { candidate, cost: candidate.cost, reason });
-        let assignment = match groups.assign(candidate) {
-            Ok(assignment) => assignment,
-            Err(Unplaced::TooSmall { usable, needed }) => {
-                return reject(Reason::TooSmall { usable, needed });
+        let assignment = match placements.get(&key(&candidate.machine)) {
+            Some(Ok(placed)) => placed.best.clone(),
+            Some(Err(Unplaced::NoOption { role, reason })) => {
+                return reject(Reason::NoOption { role: role.clone(), reason: reason.clone() });
             }
-            Err(Unplaced::NoOption { role, reason }) => {
-                return reject(Reason::NoOption { role, reason });
+            Some(Err(Unplaced::TooSmall { usable, needed })) => {
+                return reject(Reason::TooSmall { usable: *usable, needed: *needed });
             }
+            // Every machine within the limits has a placement.
+            None => return reject(Reason::TooSmall { usable: Bytes::ZERO, needed: Bytes::ZERO }),
         };
-        for served in &assignment.served {
-            let role = &requirement.roles[served.role];
-            if let Some(minimum) =
-                role.speed_minimum_tok_per_s.filter(|minimum| served.busy.value < *minimum)
-            {
-                return reject(Reason::TooSlow {
-                    role: role.name.clone(),
-                    speed: served.busy.value.get(),
-                    minimum: minimum.get(),
-                });
-            }
+        let slow = assignment.served.iter().find_map(|served| self.too_slow(served, 1.0));
+        if let Some(slow) = slow {
+            return reject(slow);
         }
         let Some(cost) = candidate.cost else {
             let missing = candidate.missing_prices().map(ToString::to_string).collect();
@@ -319,164 +372,6 @@ fn mark_front(ranked: &mut [Ranked<'_>]) {
     for (one, beaten) in ranked.iter_mut().zip(beaten) {
         one.on_front = !beaten;
     }
-}
-
-/// The terms of a machine's score.
-fn terms(
-    requirement: &Requirement,
-    candidate: &Candidate<'_>,
-    assignment: &Assignment<'_>,
-    cost: Money,
-) -> Vec<ScoreTerm> {
-    let weights = Weights::default();
-    let main = &assignment.served[0];
-    let others = &assignment.served[1..];
-    let mean = |values: Vec<f64>| {
-        if values.is_empty() { 1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
-    };
-    let role = |index: usize| &requirement.roles[index];
-    let term = |name, value: f64, weight, reason| ScoreTerm { name, value, weight, reason };
-    let memory = candidate.memory();
-    let target = requirement.memory.target_gib.quantity();
-    let preferred = main.option.format.precision >= requirement.format.preferred;
-    let (noise, noise_reason) = noise_value(requirement, candidate);
-    let (price, price_reason) = price_value(requirement, cost);
-    let (risk, risk_reason) = risk_value(candidate);
-    let platform = requirement.platform.preferred.contains(&candidate.platform());
-    vec![
-        term(
-            "main quality",
-            quality_value(main.option.quality()),
-            weights.main_quality,
-            format!(
-                "{} {}: index {:.0} at the lower end, format included",
-                main.option.model.name,
-                main.option.format.name,
-                main.option.quality()
-            ),
-        ),
-        term(
-            "main speed",
-            speed_value(role(0), main.busy.value),
-            weights.main_speed,
-            format!("{:.0} tok/s while everything runs", main.busy.value.get()),
-        ),
-        term(
-            "other roles' quality",
-            mean(others.iter().map(|one| quality_value(one.option.quality())).collect()),
-            weights.other_quality,
-            others.iter().map(|one| one.option.model.name.clone()).collect::<Vec<_>>().join(", "),
-        ),
-        term(
-            "other roles' speed",
-            mean(others.iter().map(|one| speed_value(role(one.role), one.busy.value)).collect()),
-            weights.other_speed,
-            others
-                .iter()
-                .map(|one| format!("{} {:.0} tok/s", role(one.role).name, one.busy.value.get()))
-                .collect::<Vec<_>>()
-                .join(", "),
-        ),
-        term(
-            "format",
-            if preferred { 1.0 } else { 0.0 },
-            weights.format,
-            format!(
-                "{} where {} is preferred",
-                main.option.format.precision.word(),
-                requirement.format.preferred.word()
-            ),
-        ),
-        term(
-            "memory",
-            (memory / target).min(1.0),
-            weights.memory,
-            format!("{:.0} of {:.0} GiB wanted", memory.to_gib(), target.to_gib()),
-        ),
-        term("noise", noise, weights.noise, noise_reason),
-        term("price", price, weights.price, price_reason),
-        term(
-            "platform",
-            if platform { 1.0 } else { 0.0 },
-            weights.platform,
-            format!(
-                "{} {}",
-                candidate.platform(),
-                if platform { "is preferred" } else { "is accepted" }
-            ),
-        ),
-        term("risk", risk, weights.risk, risk_reason),
-    ]
-}
-
-/// 1 when quieter than the limit, 0.7 at the limit, 0.2 above, 0.4 when nothing is known.
-fn noise_value(requirement: &Requirement, candidate: &Candidate<'_>) -> (f64, String) {
-    match candidate.noise.class {
-        None => (0.4, format!("not known: {}", candidate.noise.basis)),
-        Some(class) => {
-            let value = match class.cmp(&requirement.noise.limit) {
-                Ordering::Less => 1.0,
-                Ordering::Equal => 0.7,
-                Ordering::Greater => 0.2,
-            };
-            (value, format!("{}, limit {}", class.word(), requirement.noise.limit.word()))
-        }
-    }
-}
-
-/// 1 up to the lower end of the sweet spot, 0.7 at its upper end, 0 at the limit of the budget.
-fn price_value(requirement: &Requirement, cost: Money) -> (f64, String) {
-    let [low, high] = requirement.budget.sweet_spot;
-    let most = requirement.budget.range[1].max(high);
-    let amount = cost.amount();
-    let value = if amount <= low {
-        1.0
-    } else if amount <= high {
-        1.0 - 0.3 * (amount - low) / (high - low)
-    } else if amount < most {
-        0.7 * (most - amount) / (most - high)
-    } else {
-        0.0
-    };
-    (value, format!("{cost}, sweet spot {low:.0} to {high:.0}"))
-}
-
-/// 1 for new goods at fresh prices with every rule passed; less for each doubt.
-fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
-    let mut value: f64 = 1.0;
-    let mut reasons = Vec::new();
-    if candidate.has_used() {
-        value -= 0.5;
-        reasons.push("used or mixed goods".to_owned());
-    }
-    let total: i64 = candidate.prices().map(|price| price.amount.minor).sum();
-    let doubtful = |basis: PriceBasis| -> f64 {
-        let sum: i64 =
-            candidate.prices().filter(|p| p.basis == basis).map(|p| p.amount.minor).sum();
-        sum as f64 / total.max(1) as f64
-    };
-    let (stale, derived) = (doubtful(PriceBasis::Stale), doubtful(PriceBasis::Derived));
-    if stale > 0.0 {
-        value -= 0.3 * stale;
-        reasons.push(format!("{:.0} % of the price is stale", stale * 100.0));
-    }
-    if derived > 0.0 {
-        value -= 0.15 * derived;
-        reasons.push(format!("{:.0} % is derived from abroad", derived * 100.0));
-    }
-    match candidate.worst_check() {
-        Outcome::Warn => {
-            value -= 0.2;
-            reasons.push("a rule warns".to_owned());
-        }
-        Outcome::NotChecked => {
-            value -= 0.1;
-            reasons.push("a rule could not be checked".to_owned());
-        }
-        Outcome::Pass | Outcome::Fail => {}
-    }
-    let reason = if reasons.is_empty() { "none found".to_owned() } else { reasons.join("; ") };
-    (value.max(0.0), reason)
 }
 
 impl Plan<'_> {

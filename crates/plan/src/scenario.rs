@@ -124,6 +124,9 @@ pub struct Arrangement<'a> {
     pub engine: &'a str,
     /// KV cache type.
     pub kv: KvType,
+    /// Whether a cache of a smaller type is read faster, as its bytes say; else it only takes less
+    /// room.
+    pub faster_kv: bool,
     /// How models share a device.
     pub sharing: Sharing,
     /// Link between devices that cut layers; absent = by what the cards have.
@@ -194,8 +197,10 @@ pub fn arrange<'a>(
         notes: Vec::new(),
     };
     let mut held = vec![Bytes::ZERO; units.len()];
+    let mut pools = Vec::new();
     for one in &loaded {
-        add(catalog, machine, &units, workload, one, arrangement, &mut held, &mut arranged)?;
+        let filling = Filling { held: &mut held, pools: &mut pools, arranged: &mut arranged };
+        add(catalog, machine, &units, workload, one, arrangement, filling)?;
     }
     for (unit, (needed, facts)) in held.iter().zip(&arranged.scenario.devices).enumerate() {
         let free = margin(facts.usable);
@@ -208,7 +213,46 @@ pub fn arrange<'a>(
             });
         }
     }
+    fill_pools(&pools, &held, &mut arranged.scenario.servers);
     Ok(arranged)
+}
+
+/// What is filled while models are added one after the other.
+struct Filling<'f> {
+    /// Bytes taken on every device.
+    held: &'f mut [Bytes],
+    pools: &'f mut Vec<Pool>,
+    arranged: &'f mut Arranged,
+}
+
+/// A cache that takes what the others leave.
+struct Pool {
+    server: usize,
+    /// What the engine may use of its devices, less what is kept free.
+    offered: Bytes,
+    /// The least it must have, which is taken already.
+    least: Bytes,
+    /// What its roles ask for.
+    asked: Bytes,
+    /// Bytes of a block.
+    block: Bytes,
+}
+
+/// vLLM fills what its devices have with its cache: what is left is shared out by what was asked.
+fn fill_pools(pools: &[Pool], held: &[Bytes], servers: &mut [Server]) {
+    for pool in pools {
+        let devices = servers[pool.server].devices.clone();
+        let taken: Bytes = devices.iter().map(|unit| held[*unit as usize]).sum();
+        let rivals = pools.iter().filter(|other| {
+            servers[other.server].devices.iter().any(|device| devices.contains(device))
+        });
+        let asked: Bytes = rivals.map(|other| other.asked).sum();
+        let left = (pool.offered - taken).max(Bytes::ZERO);
+        let room = pool.least + left * (pool.asked / asked.max(Bytes::new(1.0)));
+        if let scheduler::Engine::Vllm(options) = &mut servers[pool.server].engine {
+            options.blocks = (room / pool.block) as u32;
+        }
+    }
 }
 
 /// The place of every role, in the order of the workload.
@@ -250,7 +294,6 @@ fn device_facts(machine: &Machine<'_>, unit: &Device<'_>) -> DeviceFacts {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "one pass over everything known of a model")]
 fn add<'a>(
     catalog: &'a Catalog,
     machine: &Machine<'a>,
@@ -258,10 +301,11 @@ fn add<'a>(
     workload: &Workload,
     loaded: &Loaded<'_>,
     arrangement: Arrangement<'_>,
-    held: &mut [Bytes],
-    arranged: &mut Arranged,
+    filling: Filling<'_>,
 ) -> Result<(), ScenarioError> {
+    let Filling { held, pools, arranged } = filling;
     let place = loaded.place;
+    let kv = place.kv.unwrap_or(arrangement.kv);
     let (model_id, model) = catalog.find::<Model>(&place.model)?;
     let engine_name = place.engine.as_deref().unwrap_or(arrangement.engine);
     let (engine_id, engine) = catalog.find::<Engine>(engine_name)?;
@@ -280,17 +324,17 @@ fn add<'a>(
     let vision = roles.iter().any(|role| role.has_images());
     let layout = layout(catalog, model_id, model)?;
     let recipe = Recipe::new(catalog, format_id, format)?;
-    let work = Work::new(&layout, &recipe, arrangement.kv);
+    let work = Work::new(&layout, &recipe, if arrangement.faster_kv { kv } else { KvType::F16 });
     let label = format!("{} {} on {}", model.name, format.name, engine.name);
     let groups = groups(machine, units, &place.devices)?;
     let replicas = groups.len() as u32;
     // Slots and contexts, shared out among replicas.
-    let slots = |role: &&Role| role.streams().unwrap_or(OPEN_SLOTS).div_ceil(replicas);
+    let slots = |role: &&Role| role.slots().unwrap_or(OPEN_SLOTS).div_ceil(replicas);
     let streams: u32 = roles.iter().map(slots).sum();
     let cells: u64 =
         roles.iter().map(|role| u64::from(role.context_tokens) * u64::from(slots(role))).sum();
     let context = cells.div_ceil(u64::from(streams));
-    let ask = Ask { context, streams: u64::from(streams), kv: arrangement.kv, vision };
+    let ask = Ask { context, streams: u64::from(streams), kv, vision };
     for group in groups {
         let whole = group_machine(units, &group);
         let setup = Setup::new(catalog, engine_id, engine, &whole, recipe.format)?;
@@ -305,15 +349,8 @@ fn add<'a>(
         let size = holding.size(ask)?;
         let fixed = size.weights + size.overhead.value;
         let pool = engine.memory.allocation == Some(Allocation::Pool);
-        let offered = usable(&setup, &whole)?;
-        let others: Bytes = group.iter().map(|unit| held[*unit as usize]).sum();
-        // vLLM fills what the device has with its cache; others take what was asked for.
-        let room = if pool {
-            (offered - others - fixed - margin(offered)).max(Bytes::ZERO)
-        } else {
-            size.context
-        };
-        let scheduler = schedule(engine_id, engine, &layout, ask, cells, &whole, room);
+        let least = minimum_pool(&layout, ask);
+        let scheduler = schedule(engine_id, engine, &layout, ask, cells, &whole, least);
         let most = match &scheduler {
             scheduler::Engine::Vllm(options) => options.sequences.min(256),
             _ => streams,
@@ -322,16 +359,9 @@ fn add<'a>(
             split(units, &group, &place.devices, arrangement.link, &mut arranged.notes);
         let pace_machine = first.as_ref().unwrap_or(&whole);
         let pace = Pace::new(catalog, &setup, pace_machine, &work)?;
-        let tower = model.vision.as_ref().filter(|_| vision).and_then(|vision| {
-            // 16-bit weights; four patches a token where the merge is not recorded.
-            let parameters = vision.mmproj_f16_bytes? as f64 / 2.0;
-            Some(Tower {
-                parameters,
-                patches: vision.merge_size.map_or(4.0, |edge| (edge * edge) as f64),
-            })
-        });
+        let tower = tower(model).filter(|_| vision);
         let steps = step_table(&pace, &work, split, tower, most)?;
-        let bytes = fixed + if pool { minimum_pool(&layout, ask) } else { size.context };
+        let bytes = fixed + if pool { least } else { size.context };
         let swaps = engine_id.short() == "ollama";
         let total: Bytes = group.iter().map(|unit| units[*unit as usize].memory).sum();
         for unit in &group {
@@ -345,6 +375,16 @@ fn add<'a>(
             held[*unit as usize] = own;
         }
         let index = arranged.scenario.servers.len() as u32;
+        if pool {
+            let offered = usable(&setup, &whole)?;
+            pools.push(Pool {
+                server: index as usize,
+                offered: offered - margin(offered),
+                least,
+                asked: size.context,
+                block: block_bytes(&layout, ask),
+            });
+        }
         for role in &loaded.roles {
             arranged.scenario.routes[*role].push(index);
         }
@@ -400,9 +440,30 @@ fn check_roles(model: &Model, roles: &[&Role]) -> Result<(), ScenarioError> {
     Ok(())
 }
 
+/// The vision tower of a model: 16-bit weights; four patches a token where the merge is not
+/// recorded.
+pub(crate) fn tower(model: &Model) -> Option<Tower> {
+    let vision = model.vision.as_ref()?;
+    Some(Tower {
+        parameters: vision.mmproj_f16_bytes? as f64 / 2.0,
+        patches: vision.merge_size.map_or(4.0, |edge| (edge * edge) as f64),
+    })
+}
+
 /// The least cache a pool must have: one context.
 fn minimum_pool(layout: &Layout, ask: Ask) -> Bytes {
     bytes_for_tokens(layout, ask.context, u64::from(BLOCK), ask.kv)
+}
+
+/// Bytes a token of context takes in the cache, recurrent state aside.
+fn token_bytes(layout: &Layout, ask: Ask) -> Bytes {
+    let state = Bytes::new(state_bytes(layout) as f64);
+    (bytes_for_tokens(layout, ask.context, 1, ask.kv) - state) / ask.context.max(1) as f64
+}
+
+/// Bytes of a block of a pool.
+fn block_bytes(layout: &Layout, ask: Ask) -> Bytes {
+    (token_bytes(layout, ask) * f64::from(BLOCK)).max(Bytes::new(1.0))
 }
 
 /// How the engine schedules, with the room it has.
@@ -419,11 +480,10 @@ fn schedule(
     let streams = u32::try_from(ask.streams).unwrap_or(u32::MAX);
     let context = u32::try_from(ask.context).unwrap_or(u32::MAX);
     let state = Bytes::new(state_bytes(layout) as f64);
-    let per_token =
-        (bytes_for_tokens(layout, ask.context, 1, ask.kv) - state) / ask.context.max(1) as f64;
+    let per_token = token_bytes(layout, ask);
     match engine.memory.allocation {
         Some(Allocation::Pool) => {
-            let block = (per_token * f64::from(BLOCK)).max(Bytes::new(1.0));
+            let block = block_bytes(layout, ask);
             let blocks = (room / block) as u32;
             // vLLM gives devices of at least 70 GiB a larger budget.
             let large = machine.devices.iter().any(|one| one.memory >= Bytes::gib(70.0));

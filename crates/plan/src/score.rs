@@ -4,10 +4,17 @@
 //! at the target, because more than enough does not help. `docs/design/ranking.md` gives the
 //! reasons for the weights; `--explain` prints the terms of every machine.
 
+use std::cmp::Ordering;
+
+use localrig_facts::Money;
 use localrig_facts::unit::TokensPerSec;
 use serde::Serialize;
 
+use crate::assign::Assignment;
+use crate::candidate::Candidate;
+use crate::check::Outcome;
 use crate::option::ModelOption;
+use crate::price::PriceBasis;
 use crate::requirement::{Requirement, Role};
 
 /// Weights of the terms; they add up to 100.
@@ -33,21 +40,24 @@ pub struct Weights {
     pub platform: f64,
     /// Risk: used goods, old prices, unchecked rules.
     pub risk: f64,
+    /// Room for more, where it is wanted.
+    pub growth: f64,
 }
 
 impl Default for Weights {
     fn default() -> Self {
         Self {
             main_quality: 28.0,
-            main_speed: 20.0,
+            main_speed: 19.0,
             other_quality: 8.0,
             other_speed: 8.0,
             format: 2.0,
-            memory: 8.0,
+            memory: 7.0,
             noise: 7.0,
             price: 11.0,
             platform: 3.0,
             risk: 5.0,
+            growth: 2.0,
         }
     }
 }
@@ -124,6 +134,175 @@ pub fn role_value(
     quality * quality_value(option.quality()) + pace * speed_value(role, speed) + format
 }
 
+/// The terms of a machine's score.
+pub fn terms(
+    requirement: &Requirement,
+    candidate: &Candidate<'_>,
+    assignment: &Assignment<'_>,
+    cost: Money,
+) -> Vec<ScoreTerm> {
+    let weights = Weights::default();
+    let main = &assignment.served[0];
+    let others = &assignment.served[1..];
+    let mean = |values: Vec<f64>| {
+        if values.is_empty() { 1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    };
+    let role = |index: usize| &requirement.roles[index];
+    let term = |name, value: f64, weight, reason| ScoreTerm { name, value, weight, reason };
+    let memory = candidate.memory();
+    let target = requirement.memory.target_gib.quantity();
+    let preferred = main.option.format.precision >= requirement.format.preferred;
+    let (noise, noise_reason) = noise_value(requirement, candidate);
+    let (price, price_reason) = price_value(requirement, cost);
+    let (risk, risk_reason) = risk_value(candidate);
+    let platform = requirement.platform.preferred.contains(&candidate.platform());
+    let grows = candidate.can_grow();
+    vec![
+        term(
+            "main quality",
+            quality_value(main.option.quality()),
+            weights.main_quality,
+            format!(
+                "{} {}: index {:.0} at the lower end, format included",
+                main.option.model.name,
+                main.option.format.name,
+                main.option.quality()
+            ),
+        ),
+        term(
+            "main speed",
+            speed_value(role(0), main.busy.value),
+            weights.main_speed,
+            format!("{:.0} tok/s while everything runs", main.busy.value.get()),
+        ),
+        term(
+            "other roles' quality",
+            mean(others.iter().map(|one| quality_value(one.option.quality())).collect()),
+            weights.other_quality,
+            others.iter().map(|one| one.option.model.name.clone()).collect::<Vec<_>>().join(", "),
+        ),
+        term(
+            "other roles' speed",
+            mean(others.iter().map(|one| speed_value(role(one.role), one.busy.value)).collect()),
+            weights.other_speed,
+            others
+                .iter()
+                .map(|one| format!("{} {:.0} tok/s", role(one.role).name, one.busy.value.get()))
+                .collect::<Vec<_>>()
+                .join(", "),
+        ),
+        term(
+            "format",
+            if preferred { 1.0 } else { 0.0 },
+            weights.format,
+            format!(
+                "{} where {} is preferred",
+                main.option.format.precision.word(),
+                requirement.format.preferred.word()
+            ),
+        ),
+        term(
+            "memory",
+            (memory / target).min(1.0),
+            weights.memory,
+            format!("{:.0} of {:.0} GiB wanted", memory.to_gib(), target.to_gib()),
+        ),
+        term("noise", noise, weights.noise, noise_reason),
+        term("price", price, weights.price, price_reason),
+        term(
+            "platform",
+            if platform { 1.0 } else { 0.0 },
+            weights.platform,
+            format!(
+                "{} {}",
+                candidate.platform(),
+                if platform { "is preferred" } else { "is accepted" }
+            ),
+        ),
+        term("risk", risk, weights.risk, risk_reason),
+        term(
+            "growth",
+            if grows || !requirement.growth.wanted { 1.0 } else { 0.0 },
+            weights.growth,
+            if requirement.growth.wanted {
+                candidate.growth.clone()
+            } else {
+                "not asked for".to_owned()
+            },
+        ),
+    ]
+}
+
+/// 1 when quieter than the limit, 0.7 at the limit, 0.2 above, 0.4 when nothing is known.
+fn noise_value(requirement: &Requirement, candidate: &Candidate<'_>) -> (f64, String) {
+    match candidate.noise.class {
+        None => (0.4, format!("not known: {}", candidate.noise.basis)),
+        Some(class) => {
+            let value = match class.cmp(&requirement.noise.limit) {
+                Ordering::Less => 1.0,
+                Ordering::Equal => 0.7,
+                Ordering::Greater => 0.2,
+            };
+            (value, format!("{}, limit {}", class.word(), requirement.noise.limit.word()))
+        }
+    }
+}
+
+/// 1 up to the lower end of the sweet spot, 0.7 at its upper end, 0 at the limit of the budget.
+fn price_value(requirement: &Requirement, cost: Money) -> (f64, String) {
+    let [low, high] = requirement.budget.sweet_spot;
+    let most = requirement.budget.range[1].max(high);
+    let amount = cost.amount();
+    let value = if amount <= low {
+        1.0
+    } else if amount <= high {
+        1.0 - 0.3 * (amount - low) / (high - low)
+    } else if amount < most {
+        0.7 * (most - amount) / (most - high)
+    } else {
+        0.0
+    };
+    (value, format!("{cost}, sweet spot {low:.0} to {high:.0}"))
+}
+
+/// 1 for new goods at fresh prices with every rule passed; less for each doubt.
+fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
+    let mut value: f64 = 1.0;
+    let mut reasons = Vec::new();
+    if candidate.has_used() {
+        value -= 0.5;
+        reasons.push("used or mixed goods".to_owned());
+    }
+    let total: i64 = candidate.prices().map(|price| price.amount.minor).sum();
+    let doubtful = |basis: PriceBasis| -> f64 {
+        let sum: i64 =
+            candidate.prices().filter(|p| p.basis == basis).map(|p| p.amount.minor).sum();
+        sum as f64 / total.max(1) as f64
+    };
+    let (stale, derived) = (doubtful(PriceBasis::Stale), doubtful(PriceBasis::Derived));
+    if stale > 0.0 {
+        value -= 0.3 * stale;
+        reasons.push(format!("{:.0} % of the price is stale", stale * 100.0));
+    }
+    if derived > 0.0 {
+        value -= 0.15 * derived;
+        reasons.push(format!("{:.0} % is derived from abroad", derived * 100.0));
+    }
+    match candidate.worst_check() {
+        Outcome::Warn => {
+            value -= 0.2;
+            reasons.push("a rule warns".to_owned());
+        }
+        Outcome::NotChecked => {
+            value -= 0.1;
+            reasons.push("a rule could not be checked".to_owned());
+        }
+        Outcome::Pass | Outcome::Fail => {}
+    }
+    let reason = if reasons.is_empty() { "none found".to_owned() } else { reasons.join("; ") };
+    (value.max(0.0), reason)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,7 +342,8 @@ mod tests {
             + w.noise
             + w.price
             + w.platform
-            + w.risk;
+            + w.risk
+            + w.growth;
         assert!((sum - 100.0).abs() < 1e-9, "{sum}");
     }
 }

@@ -5,20 +5,47 @@ use std::collections::BTreeMap;
 use localrig_estimate::memory::margin;
 use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Basis, Estimate};
-use localrig_simulate::share_time;
+use localrig_simulate::load::{Demand, Load as Serving, RoleLoad, loads};
+use localrig_simulate::sharing::Sharing;
+use localrig_simulate::step::StepTable;
 
 use crate::assign::{Assignment, Group, Load, Served, Unplaced};
-use crate::group::{Fit, GroupFits};
+use crate::group::{Cut, Fit, GROUPS, GroupFits};
 use crate::option::ModelOption;
 use crate::requirement::Requirement;
 use crate::score::{Weights, role_value};
+use crate::shift::Shift;
 
 /// More points than all terms together can give.
-const ENOUGH: f64 = 1000.0;
+pub(crate) const ENOUGH: f64 = 1000.0;
+
+/// Assignments kept for a machine: a simulation decides between them.
+const KEPT: usize = 4;
+
+/// The best assignments found so far, the best first.
+#[derive(Default)]
+pub(crate) struct Best<'a> {
+    pub(crate) found: Vec<Assignment<'a>>,
+}
+
+impl<'a> Best<'a> {
+    /// What a further assignment must be worth more than.
+    fn floor(&self) -> f64 {
+        self.found.get(KEPT - 1).map_or(f64::NEG_INFINITY, |last| last.value)
+    }
+
+    fn add(&mut self, assignment: Assignment<'a>) {
+        let place = self.found.partition_point(|one| one.value >= assignment.value);
+        self.found.insert(place, assignment);
+        self.found.truncate(KEPT);
+    }
+}
 
 pub(crate) struct Search<'s, 'a> {
     requirement: &'s Requirement,
+    shifts: &'s [Shift],
     groups: &'s [&'s GroupFits<'a>],
+    cut: &'s Cut<'a>,
     /// Options of each role on its group.
     fits: Vec<&'s [Fit<'a>]>,
     weights: &'s Weights,
@@ -34,35 +61,42 @@ enum Choice {
 }
 
 impl<'s, 'a> Search<'s, 'a> {
-    /// A search with the main role on the first group and all others on the last.
     pub(crate) fn new(
         requirement: &'s Requirement,
+        shifts: &'s [Shift],
         groups: &'s [&'s GroupFits<'a>],
+        cut: &'s Cut<'a>,
         weights: &'s Weights,
     ) -> Self {
-        let last = groups.len() - 1;
         let fits: Vec<&[Fit<'a>]> = (0..requirement.roles.len())
-            .map(|role| &groups[if role == 0 { 0 } else { last }].fits[role][..])
+            .map(|role| &groups[cut.group_of[role]].fits[role][..])
             .collect();
         let most = |role: &&[Fit<'a>]| role.iter().map(|fit| fit.worth).fold(0.0, f64::max);
         let hopes = (0..=fits.len()).map(|from| fits[from..].iter().map(most).sum()).collect();
-        Self { requirement, groups, fits, weights, hopes }
+        Self { requirement, shifts, groups, cut, fits, weights, hopes }
     }
 
-    /// The best choice for every role.
+    /// Adds the best choices: of each option of the main role the best one.
     ///
     /// # Errors
     /// When none fits, with what the least demanding one takes.
-    pub(crate) fn best(&self) -> Result<Assignment<'a>, Unplaced> {
-        let mut best: Option<(f64, Vec<Choice>)> = None;
-        self.go(&mut Vec::new(), 0.0, &mut best);
-        match best {
-            Some((value, choice)) => Ok(self.assignment(&choice, value)),
-            None => Err(Unplaced::TooSmall {
-                usable: self.groups.iter().map(|group| group.offers()).sum(),
-                needed: self.least(),
-            }),
+    pub(crate) fn run(&self, best: &mut Best<'a>) -> Result<(), Unplaced> {
+        let mut any = false;
+        for main in 0..self.fits[0].len() {
+            let (mut own, floor) = (None, best.floor());
+            self.go_on(&mut Vec::new(), 0.0, Choice::Own(main), &mut own, floor);
+            if let Some((value, choice)) = own {
+                any = true;
+                best.add(self.assignment(&choice, value));
+            }
         }
+        if any || !best.found.is_empty() {
+            return Ok(());
+        }
+        Err(Unplaced::TooSmall {
+            usable: self.groups.iter().map(|group| group.offers()).sum(),
+            needed: self.least(),
+        })
     }
 
     /// The least that any choice takes: every option of the main role with, for each other role,
@@ -95,12 +129,18 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     /// Depth-first over the roles; `hope` is the most that the choices so far can give. Branches
-    /// that cannot beat the best are cut.
-    fn go(&self, choice: &mut Vec<Choice>, hope: f64, best: &mut Option<(f64, Vec<Choice>)>) {
+    /// that cannot beat the best, or the floor, are cut.
+    fn go(
+        &self,
+        choice: &mut Vec<Choice>,
+        hope: f64,
+        best: &mut Option<(f64, Vec<Choice>)>,
+        floor: f64,
+    ) {
         let role = choice.len();
         if role == self.fits.len() {
             let value = self.value(choice);
-            if best.as_ref().is_none_or(|(most, _)| value > *most) {
+            if value > best.as_ref().map_or(floor, |(most, _)| *most) {
                 *best = Some((value, choice.clone()));
             }
             return;
@@ -108,36 +148,48 @@ impl<'s, 'a> Search<'s, 'a> {
         // Sharing an earlier role's model costs no weights.
         let shareable: Vec<usize> =
             (0..role).filter(|earlier| self.can_share(*earlier, role, choice)).collect();
-        let shared = shareable.into_iter().map(Choice::SharedWith);
-        let own = (0..self.fits[role].len()).map(Choice::Own);
-        for one in shared.chain(own) {
-            let worth = match one {
-                Choice::Own(option) => self.fits[role][option].worth,
-                // Its own options may have been thinned out: hope for the best of the role.
-                Choice::SharedWith(_) => self.hopes[role] - self.hopes[role + 1],
-            };
-            let hope = hope + worth;
-            if best.as_ref().is_some_and(|(most, _)| hope + self.hopes[role + 1] + ENOUGH <= *most)
-            {
-                continue;
-            }
-            choice.push(one);
-            let mut fits = true;
-            for group in 0..self.groups.len() {
-                let (value, high) = self.taken(choice, group);
-                let usable = self.usable(choice, group);
-                fits &= value + margin(Bytes::new(usable)).get() <= usable && high <= usable;
-            }
-            if fits {
-                self.go(choice, hope, best);
-            }
-            choice.pop();
+        for earlier in shareable {
+            self.go_on(choice, hope, Choice::SharedWith(earlier), best, floor);
+        }
+        for option in 0..self.fits[role].len() {
+            self.go_on(choice, hope, Choice::Own(option), best, floor);
         }
     }
 
-    /// The main role has the first group, everything else the last.
-    const fn group_of(&self, role: usize) -> usize {
-        if role == 0 { 0 } else { self.groups.len() - 1 }
+    /// Goes on with one more role decided, if that can still win and fits.
+    fn go_on(
+        &self,
+        choice: &mut Vec<Choice>,
+        hope: f64,
+        one: Choice,
+        best: &mut Option<(f64, Vec<Choice>)>,
+        floor: f64,
+    ) {
+        let role = choice.len();
+        let worth = match one {
+            Choice::Own(option) => self.fits[role][option].worth,
+            // Its own options may have been thinned out: hope for the best of the role.
+            Choice::SharedWith(_) => self.hopes[role] - self.hopes[role + 1],
+        };
+        let hope = hope + worth;
+        let most = best.as_ref().map_or(floor, |(most, _)| *most);
+        if hope + self.hopes[role + 1] + ENOUGH <= most {
+            return;
+        }
+        choice.push(one);
+        let fits = (0..self.groups.len()).all(|group| {
+            let (value, high) = self.taken(choice, group);
+            let usable = self.usable(choice, group);
+            value + margin(Bytes::new(usable)).get() <= usable && high <= usable
+        });
+        if fits {
+            self.go(choice, hope, best, floor);
+        }
+        choice.pop();
+    }
+
+    fn group_of(&self, role: usize) -> usize {
+        self.cut.group_of[role]
     }
 
     /// What the engines chosen may use of a group: the smallest of their shares.
@@ -200,69 +252,87 @@ impl<'s, 'a> Search<'s, 'a> {
         sizes.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// Loaded models of a group that are busy at the same time.
-    fn active(&self, choice: &[Choice], group: usize) -> u32 {
-        let own = (0..choice.len()).filter(|role| {
-            matches!(choice[*role], Choice::Own(_))
-                && self.group_of(*role) == group
-                && self.turn_of(*role).is_none()
-        });
-        own.count() as u32
-    }
-
-    /// Speed of a role's streams while everything is busy.
-    fn busy(&self, choice: &[Choice], role: usize) -> Estimate<TokensPerSec> {
-        let fit = self.fit_of(choice, role);
-        let share = share_time(self.active(choice, self.group_of(role)));
-        let owner = match choice[role] {
+    /// The role whose loaded model serves a role.
+    fn owner(choice: &[Choice], role: usize) -> usize {
+        match choice[role] {
             Choice::Own(_) => role,
             Choice::SharedWith(earlier) => earlier,
-        };
-        let sharers: Vec<usize> = (0..choice.len())
-            .filter(|one| *one == owner || choice[*one] == Choice::SharedWith(owner))
-            .collect();
-        let speed = if sharers.len() == 1 {
-            fit.busy
-        } else {
-            // One batch over all roles of the model, at their mean depth.
-            let streams: u64 =
-                sharers.iter().map(|one| self.fit_of(choice, *one).option.ask.streams).sum();
-            let tokens: u64 = sharers
-                .iter()
-                .map(|one| self.fit_of(choice, *one).option.ask)
-                .map(|ask| ask.streams * ask.context / 2)
-                .sum();
-            fit.pace.decode(tokens / streams.max(1), streams).per_stream_tok_per_s
-        };
-        Estimate {
-            basis: speed.basis.max(if share < 1.0 { Basis::Modelled } else { Basis::Exact }),
-            ..speed.map(|speed| speed * share)
         }
+    }
+
+    /// What every role gets on average while its shift works, with the step times of its owner.
+    fn loaded<'t>(
+        &'t self,
+        choice: &[Choice],
+        steps: impl Fn(usize) -> &'t StepTable,
+    ) -> Vec<RoleLoad> {
+        const DEVICES: [[u32; 1]; GROUPS] = [[0], [1], [2]];
+        let mut all: Vec<Option<RoleLoad>> = vec![None; choice.len()];
+        for shift in self.shifts {
+            if shift.roles.iter().all(|role| all[*role].is_some()) {
+                continue;
+            }
+            let (mut owners, mut servers) = (Vec::new(), Vec::new());
+            let mut demands: Vec<Demand> = Vec::with_capacity(shift.roles.len());
+            for (place, role) in shift.roles.iter().enumerate() {
+                let owner = Self::owner(choice, *role);
+                let server = owners.iter().position(|one| *one == owner).unwrap_or_else(|| {
+                    owners.push(owner);
+                    let devices = &DEVICES[self.group_of(owner)][..];
+                    servers.push(Serving { steps: steps(owner), devices });
+                    owners.len() - 1
+                });
+                demands.push(Demand { server, ..shift.demands[place] });
+            }
+            let loads = loads(&servers, Sharing::TimeSlice, &demands);
+            for (role, load) in shift.roles.iter().zip(loads) {
+                all[*role].get_or_insert(load);
+            }
+        }
+        // Every role works in some shift.
+        all.into_iter().flatten().collect()
     }
 
     /// Points of a complete choice; a choice that meets every minimum speed beats any that does not.
     fn value(&self, choice: &[Choice]) -> f64 {
-        let (mut sum, mut enough) = (0.0, true);
-        for (index, role) in self.requirement.roles.iter().enumerate() {
-            let option = self.fit_of(choice, index).option;
-            let speed = self.busy(choice, index).value;
-            enough &= role.speed_minimum_tok_per_s.is_none_or(|minimum| speed >= minimum);
-            sum += role_value(self.requirement, role, index, option, speed, self.weights);
-        }
-        if enough { sum + ENOUGH } else { sum }
+        let loads = self.loaded(choice, |owner| &self.fit_of(choice, owner).steps);
+        let served = loads.iter().enumerate();
+        let served = served.map(|(role, load)| (self.fit_of(choice, role).option, load.loaded));
+        value(self.requirement, served, self.weights)
     }
 
     fn assignment(&self, choice: &[Choice], value: f64) -> Assignment<'a> {
+        let steps = |role: usize| &self.fit_of(choice, role).steps;
+        let usual = self.loaded(choice, steps);
+        // How far off the speed model may be: everything slower, everything faster.
+        let width = |role: usize| steps(role).uncertainty;
+        let tables = |sign: i32| -> Vec<StepTable> {
+            let table = |role: usize| {
+                steps(role).scaled(width(role).decode.powi(sign), width(role).prefill.powi(sign))
+            };
+            (0..choice.len()).map(table).collect()
+        };
+        let (slower, faster) = (tables(1), tables(-1));
+        let low = self.loaded(choice, |role| &slower[role]);
+        let high = self.loaded(choice, |role| &faster[role]);
         let served: Vec<Served<'a>> = (0..choice.len())
             .map(|role| {
                 let fit = self.fit_of(choice, role);
+                let basis = fit.basis.max(Basis::Modelled);
+                let empty = TokensPerSec::new(1.0 / fit.steps.decode(0, 1).get());
                 Served {
                     role,
                     option: fit.option,
                     group: self.group_of(role),
                     shares_weights: matches!(choice[role], Choice::SharedWith(_)),
-                    busy: self.busy(choice, role),
-                    alone: fit.alone,
+                    busy: Estimate {
+                        value: usual[role].loaded,
+                        low: low[role].loaded,
+                        high: high[role].loaded,
+                        basis,
+                    },
+                    alone: Estimate::within_factor(empty, fit.steps.uncertainty.decode, basis),
+                    simulated: None,
                 }
             })
             .collect();
@@ -294,6 +364,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let usable = self.usable(choice, index);
             Group {
                 devices: own.machine.name.clone(),
+                units: self.cut.units[index].clone(),
                 usable: Bytes::new(usable),
                 margin: margin(Bytes::new(usable)),
                 loads: loads.into_values().collect(),
@@ -307,4 +378,20 @@ impl<'s, 'a> Search<'s, 'a> {
         });
         Assignment { groups: groups.collect(), served, value }
     }
+}
+
+/// Points of models with speeds, in the order of the roles; those that meet every minimum speed
+/// beat any that do not.
+pub(crate) fn value<'o, 'a: 'o>(
+    requirement: &Requirement,
+    served: impl Iterator<Item = (&'o ModelOption<'a>, TokensPerSec)>,
+    weights: &Weights,
+) -> f64 {
+    let (mut sum, mut enough) = (0.0, true);
+    for (index, (option, speed)) in served.enumerate() {
+        let role = &requirement.roles[index];
+        enough &= role.speed_minimum_tok_per_s.is_none_or(|minimum| speed >= minimum);
+        sum += role_value(requirement, role, index, option, speed, weights);
+    }
+    if enough { sum + ENOUGH } else { sum }
 }

@@ -322,9 +322,12 @@ fn word_of(status: Status) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::plan::Planner;
     use localrig_facts::region::Region;
+    use localrig_simulate::workload::Workload;
 
     fn surveyed(change: impl FnOnce(&mut crate::requirement::Requirement)) -> SurveyAnswer {
         let catalog = localrig_world::catalog(&[]).unwrap();
@@ -334,7 +337,9 @@ mod tests {
         let (_, region) = catalog.get_in::<Region>("ch").unwrap();
         let date = "2026-02-17".parse().unwrap();
         let market = Market { catalog: &catalog, region_id: "ch", region, date };
-        let planner = Planner::new(market, &requirement).unwrap();
+        let habits = localrig_world::workload("home-office").unwrap();
+        let habits = Workload::parse("home-office", habits, &BTreeMap::new()).unwrap();
+        let planner = Planner::new(market, &requirement, &habits).unwrap();
         survey(&market, &planner.plan()).unwrap()
     }
 

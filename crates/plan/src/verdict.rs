@@ -88,14 +88,24 @@ pub fn lines(
             None if minimum > 0.0 => format!("at least {minimum:.0} tok/s"),
             None => "at the same time".to_owned(),
         };
-        let mark = Mark::of(
-            target.is_none_or(|[low, _]| speed >= low) && speed >= minimum,
-            speed >= minimum,
-        );
+        let saturated = served.simulated.and_then(|one| one.saturated);
+        let mark = match saturated {
+            Some(_) => Mark::Miss,
+            None => Mark::of(
+                target.is_none_or(|[low, _]| speed >= low) && speed >= minimum,
+                speed >= minimum,
+            ),
+        };
+        let behind = saturated.map_or_else(String::new, |one| {
+            format!(
+                "; but only {:.2} of {:.2} requests a second are answered",
+                one.sustainable_per_s, one.offered_per_s
+            )
+        });
         all.push(line(
             format!("{} speed", role.name),
             wanted,
-            format!("{speed:.0} tok/s per stream, everything running"),
+            format!("{speed:.0} tok/s per stream, everything running{behind}"),
             mark,
         ));
         let context = served.option.ask.context;
@@ -229,12 +239,11 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
         ));
     }
     if requirement.growth.wanted {
-        let none = candidate.growth.starts_with("none") || candidate.growth.starts_with("full");
         all.push(line(
             "growth",
             "room for more",
             candidate.growth.clone(),
-            if none { Mark::Miss } else { Mark::Pass },
+            if candidate.can_grow() { Mark::Pass } else { Mark::Miss },
         ));
     }
 }

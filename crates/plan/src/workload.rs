@@ -46,7 +46,11 @@ fn role_of(role: &Role, habit: &Habit) -> Habit {
     };
     // A short context leaves room for something beside the system prompt.
     own.system_tokens = own.system_tokens.min(own.context_tokens / 4);
-    own.set_streams(u32::try_from(role.streams).unwrap_or(u32::MAX));
+    let streams = u32::try_from(role.streams).unwrap_or(u32::MAX);
+    own.set_streams(streams);
+    if let Some(open) = &mut own.open {
+        open.slots = Some(streams);
+    }
     own
 }
 

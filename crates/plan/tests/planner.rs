@@ -2,6 +2,7 @@
 //! configurations of the February 2026 decision summary.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use localrig_facts::gpu::{Gpu, Status};
@@ -11,6 +12,7 @@ use localrig_plan::answer::PlanAnswer;
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::requirement::Requirement;
+use localrig_simulate::workload::Workload;
 use proptest::prelude::*;
 
 fn catalog() -> &'static Catalog {
@@ -22,13 +24,18 @@ fn requirement(name: &str) -> Requirement {
     Requirement::parse(name, localrig_world::requirement(name).unwrap()).unwrap()
 }
 
+fn habits() -> Workload {
+    let text = localrig_world::workload("home-office").unwrap();
+    Workload::parse("home-office", text, &BTreeMap::new()).unwrap()
+}
+
 fn market(date: &str) -> Market<'static> {
     let (_, region) = catalog().get_in::<Region>("ch").unwrap();
     Market { catalog: catalog(), region_id: "ch", region, date: date.parse().unwrap() }
 }
 
 fn answer(requirement: &Requirement, date: &str) -> PlanAnswer {
-    let planner = Planner::new(market(date), requirement).unwrap();
+    let planner = Planner::new(market(date), requirement, &habits()).unwrap();
     PlanAnswer::new(catalog(), &planner.plan())
 }
 
@@ -51,7 +58,7 @@ fn every_shipped_requirement_has_an_answer_today() {
 #[test]
 fn the_configurations_of_february_2026_cost_what_they_cost_then() {
     let home = requirement("home-office");
-    let planner = Planner::new(market("2026-02-17"), &home).unwrap();
+    let planner = Planner::new(market("2026-02-17"), &home, &habits()).unwrap();
     // The totals of that summary whose prices had a source.
     let documented = [
         ("RTX PRO 6000 Blackwell Workstation Edition PC", 9_500.0),
@@ -86,7 +93,7 @@ fn the_configurations_of_february_2026_cost_what_they_cost_then() {
 fn nothing_unreleased_is_ranked() {
     for date in ["2026-02-17", "2026-11-21"] {
         let home = requirement("home-office");
-        let planner = Planner::new(market(date), &home).unwrap();
+        let planner = Planner::new(market(date), &home, &habits()).unwrap();
         let day = date.parse().unwrap();
         let plan = planner.plan();
         for ranked in &plan.ranked {

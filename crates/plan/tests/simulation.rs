@@ -144,10 +144,17 @@ fn scenario(
         model: stack.model.to_owned(),
         format: Some(stack.format.to_owned()),
         engine: Some(stack.engine.to_owned()),
+        kv: None,
         devices,
     };
     let kv = KvType::of(stack.kv_type)?;
-    let arrangement = Arrangement { engine: stack.engine, kv, sharing: Sharing::TimeSlice, link };
+    let arrangement = Arrangement {
+        engine: stack.engine,
+        kv,
+        faster_kv: true,
+        sharing: Sharing::TimeSlice,
+        link,
+    };
     let mut scenario = arrange(catalog, &machine, workload, &[place], arrangement).ok()?.scenario;
     let Some(single) = single else { return Some(scenario) };
     let (depth, speed) = single.decode?;
@@ -399,10 +406,16 @@ fn trace(catalog: &Catalog, page: &mut String, name: &str, model: &str, file: &s
         model: model.to_owned(),
         format: Some("safetensors-bf16".to_owned()),
         engine: Some("vllm".to_owned()),
+        kv: None,
         devices: Devices::Replicas((0..copies).collect()),
     };
-    let arrangement =
-        Arrangement { engine: "vllm", kv: KvType::F16, sharing: Sharing::TimeSlice, link: None };
+    let arrangement = Arrangement {
+        engine: "vllm",
+        kv: KvType::F16,
+        faster_kv: true,
+        sharing: Sharing::TimeSlice,
+        link: None,
+    };
     let mut scenario =
         arrange(catalog, &machine, &workload, &[place], arrangement).expect("it fits").scenario;
     for server in &mut scenario.servers {

@@ -9,7 +9,7 @@ use localrig_plan::price::PriceBasis;
 use localrig_plan::verdict::Mark;
 use serde::Serialize;
 
-use crate::number::{billions, gib, grouped, money, noise, speed, tokens_per_second};
+use crate::number::{billions, gib, grouped, money, noise, speed, tokens_per_second, two_digits};
 use crate::page::{Page, Table, Text, Tree};
 
 use summary::spread;
@@ -67,17 +67,14 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     ]);
     for one in answer.ranked.iter().take(extent.rows) {
         let main = &one.roles[0];
-        let others: Vec<String> = one.roles[1..]
-            .iter()
-            .map(|role| tokens_per_second(role.per_stream_tok_per_s.value))
-            .collect();
+        let others: Vec<String> = one.roles[1..].iter().map(running_speed).collect();
         table.row([
             one.rank.to_string().into(),
             Text::from(one.name.clone()),
             money(one.cost).into(),
             format!("{:.0}", one.memory_bytes.to_gib()).into(),
             format!("{} {}", main.model, main.format).into(),
-            tokens_per_second(main.per_stream_tok_per_s.value).into(),
+            running_speed(main).into(),
             others.join(" / ").into(),
             noise(one.noise).into(),
             format!("{:.1}", one.score).into(),
@@ -87,8 +84,7 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     page.table(table);
     let others: Vec<&str> = answer.roles.iter().skip(1).map(|role| role.name.as_str()).collect();
     let mut remarks = vec![
-        "Speeds are per stream while every role is busy, best estimates; intervals stand below."
-            .to_owned(),
+        simulated(answer),
         format!(
             "Front: * marks machines that no other beats in price, main speed, main quality and \
              memory at once. Others: {}.",
@@ -100,6 +96,27 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
         remarks.push(format!("{more} more: --all"));
     }
     page.list(remarks.into_iter().map(Text::from).collect());
+}
+
+/// A speed under the workload; `~` when it comes from means.
+fn running_speed(role: &ServedRole) -> String {
+    let sign = if role.simulated.is_some() { "" } else { "~" };
+    format!("{sign}{}", tokens_per_second(role.per_stream_tok_per_s.value))
+}
+
+/// What the speeds are and where they come from.
+pub(crate) fn simulated(answer: &PlanAnswer) -> String {
+    let note = &answer.simulation;
+    let window = note.window_s.map_or_else(String::new, |window| {
+        format!(" of {} minutes", two_digits(window.get() / 60.0))
+    });
+    format!(
+        "Speeds are per stream after the first token while the whole workload runs, the median \
+         answer of {} simulated runs{window}, the same for all machines; the roles behave as those \
+         of \"{}\". Where ~ stands, the speed comes from means of that workload, not from a \
+         simulation.",
+        note.replicates, note.habits
+    )
 }
 
 pub(crate) fn configuration(
@@ -173,7 +190,21 @@ pub(crate) fn configuration(
             ]);
         }
         page.table(table);
+        page.paragraph(format!("Simulate it again with --place \"{}\"", placed(machine)));
     }
+}
+
+/// The places of a machine's roles, for `localrig simulate --place`.
+fn placed(machine: &RankedMachine) -> String {
+    let place = |role: &ServedRole| {
+        let devices: Vec<String> = role.device_numbers.iter().map(ToString::to_string).collect();
+        let devices = devices.join("+");
+        format!(
+            "{}={}:{}:{}:{}@{devices}",
+            role.role, role.model_id, role.format_id, role.engine_id, role.kv_type
+        )
+    };
+    machine.roles.iter().map(place).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn correction(one: &Correction) -> Text {
@@ -193,19 +224,46 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
             || billions(role.parameters),
             |active| format!("{}, {} active", billions(role.parameters), billions(active)),
         );
+        let cache = if role.kv_type == "f16" {
+            String::new()
+        } else {
+            format!(" with a {} cache", role.kv_type)
+        };
         add(
             &role.role,
-            format!("{} {} ({size}) on {}, {}", role.model, role.format, role.engine, role.devices),
+            format!(
+                "{} {} ({size}) on {}{cache}, {}",
+                role.model, role.format, role.engine, role.devices
+            ),
         );
         add(
             &format!("{} speed", role.role),
             format!(
-                "{} tok/s per stream, everything running; {} tok/s alone ({})",
+                "{} tok/s per stream with the whole workload ({}); {} tok/s alone with an empty \
+                 context ({})",
                 speed(&role.per_stream_tok_per_s),
+                if role.simulated.is_some() { "simulated" } else { "by means" },
                 speed(&role.alone_tok_per_s),
                 role.per_stream_tok_per_s.basis.word()
             ),
         );
+        if let Some(one) = &role.simulated {
+            let [median, late] = one.first_token_s.map(|time| two_digits(time.get()));
+            let figures = format!(
+                "slowest answer in 20 at {} tok/s; first token after {median} s, one in 20 after \
+                 {late} s or later",
+                tokens_per_second(one.slowest_20th_tok_per_s),
+            );
+            let figures = match one.saturated {
+                Some(saturated) => format!(
+                    "saturated: {} requests a second come, {} can be answered",
+                    two_digits(saturated.offered_per_s),
+                    two_digits(saturated.sustainable_per_s)
+                ),
+                None => figures,
+            };
+            add(&format!("{} answers", role.role), figures);
+        }
         if let Some(quality) = role.quality_index {
             add(
                 &format!("{} quality", role.role),

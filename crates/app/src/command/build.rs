@@ -11,6 +11,7 @@ use localrig_report::build::{csv, page};
 use serde::{Deserialize, Serialize};
 
 use crate::command;
+use crate::command::simulate::habits;
 use crate::failure::{Failure, INPUT, NOTHING_FITS};
 use crate::output::Output;
 
@@ -77,7 +78,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     };
     let ask = Ask { requirement: &requirement, roles: &[], key: key.as_deref(), own };
     let plain = configuration(&market, &machine, ask)?;
-    let planner = Planner::new(market, &requirement)?;
+    let habits = habits(None)?;
+    let planner = Planner::new(market, &requirement, &habits)?;
     let roles = planner.roles_on(&plain.key);
     let answer = configuration(&market, &machine, Ask { roles: &roles, ..ask })?;
     if let Some(path) = &args.lock {

@@ -12,6 +12,7 @@ use localrig_plan::requirement::{FormatWish, Role};
 use localrig_report::need::page;
 use localrig_report::plan::csv;
 
+use crate::command::simulate::habits;
 use crate::failure::{Failure, NOTHING_FITS};
 use crate::output::Output;
 use crate::{amount, command};
@@ -71,7 +72,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let format = FormatWish { preferred: ANY_FORMAT[0], acceptable: ANY_FORMAT.to_vec() };
     let requirement = circumstances.for_one(role, format);
     let market = command::market(&catalog, &requirement, args.as_of)?;
-    let planner = Planner::new(market, &requirement)?;
+    let habits = habits(None)?;
+    let planner = Planner::new(market, &requirement, &habits)?;
     let answer = PlanAnswer::new(&catalog, &planner.plan().cheapest_first());
     let rows = if args.all { usize::MAX } else { ROWS };
     let empty = answer.ranked.is_empty();

@@ -9,6 +9,7 @@ use localrig_plan::plan::Planner;
 use localrig_plan::requirement::Requirement;
 use localrig_report::plan::{Extent, csv, page};
 
+use crate::command::simulate::habits;
 use crate::failure::{Failure, INPUT, NOTHING_FITS};
 use crate::output::Output;
 use crate::{amount, command};
@@ -18,6 +19,10 @@ pub(crate) struct Args {
     /// Requirement: a file, or a shipped one (home-office, model-stack, small-team)
     #[arg(long, value_name = "FILE", env = "LOCALRIG_REQUIRE")]
     require: Option<String>,
+    /// What the roles do: a workload file, or a shipped one; the habits of the home office when
+    /// absent
+    #[arg(long, value_name = "FILE")]
+    workload: Option<String>,
     /// Budget from and to in the requirement's currency, for example 4000..15000
     #[arg(long, value_name = "FROM..TO", value_parser = amount::range)]
     budget: Option<[f64; 2]>,
@@ -51,7 +56,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let mut requirement = command::requirement(args.require.as_deref())?;
     change(&mut requirement, args, &catalog)?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
-    let planner = Planner::new(market, &requirement)?;
+    let habits = habits(args.workload.as_deref())?;
+    let planner = Planner::new(market, &requirement, &habits)?;
     let answer = PlanAnswer::new(&catalog, &planner.plan());
     let mut extent = Extent { explain: args.explain, ..Extent::default() };
     if args.all {

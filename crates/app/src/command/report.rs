@@ -18,6 +18,7 @@ use localrig_report::research::{Answers, Change, Form, Inputs, changes, document
 use serde::Serialize;
 
 use crate::command;
+use crate::command::simulate::habits;
 use crate::failure::{Failure, INPUT, MISLEADING};
 use crate::output::{Format, Output};
 
@@ -115,7 +116,8 @@ fn repository(
     market: &Market<'_>,
     form: Form,
 ) -> Result<(Vec<(String, String)>, Inputs), Failure> {
-    let planner = Planner::new(*market, requirement)?;
+    let habits = habits(None)?;
+    let planner = Planner::new(*market, requirement, &habits)?;
     let plan = planner.plan();
     let answer = PlanAnswer::new(catalog, &plan);
     let survey = survey::survey(market, &plan)?;

@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// The machine, for example "2x RTX 5090" or "Mac Studio M3 Ultra 256 GB"
     #[arg(long, value_name = "MACHINE")]
     on: String,
-    /// Which model serves which role on which devices: ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES], with
+    /// Which model serves which role on which devices: ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES], with
     /// commas between them. DEVICES count from 0: `0`, `0+1` (layers spread over both), `0x1`
     /// (every layer cut), `0/1` (a copy on each); all when absent
     #[arg(long, value_name = "PLACES")]
@@ -142,6 +142,7 @@ fn arranged<'a>(
     let arrangement = Arrangement {
         engine: &args.engine,
         kv: args.kv_type,
+        faster_kv: true,
         sharing: if args.mps { Sharing::Mps } else { Sharing::TimeSlice },
         link,
     };
@@ -198,7 +199,7 @@ fn workload(args: &Args) -> Result<Workload, Failure> {
     if let Some(given) = &args.workload {
         return named(given);
     }
-    let habits = named("home-office")?;
+    let habits = habits(None)?;
     match &args.require {
         Some(given) => {
             let requirement = command::requirement(Some(given))?;
@@ -208,6 +209,11 @@ fn workload(args: &Args) -> Result<Workload, Failure> {
         }
         None => Ok(habits),
     }
+}
+
+/// What roles do, by the workload named, or as at home.
+pub(crate) fn habits(given: Option<&str>) -> Result<Workload, Failure> {
+    named(given.unwrap_or("home-office"))
 }
 
 fn named(given: &str) -> Result<Workload, Failure> {

@@ -8,6 +8,7 @@ use localrig_plan::survey::survey;
 use localrig_report::survey::{csv, page};
 
 use crate::command;
+use crate::command::simulate::habits;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -25,7 +26,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let catalog = command::facts(overlays)?;
     let requirement = command::requirement(args.require.as_deref())?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
-    let planner = Planner::new(market, &requirement)?;
+    let habits = habits(None)?;
+    let planner = Planner::new(market, &requirement, &habits)?;
     let answer = survey(&market, &planner.plan())?;
     output.answer(&answer, page, |answer| csv(answer).map_err(Failure::bug))
 }

@@ -89,7 +89,7 @@ fn role_sentence(role: &ServedRole) -> Text {
         .plain(format!("{}: ", role.role))
         .strong(format!("{} {}", role.model, role.format))
         .plain(format!(
-            "{shared} on {}: {streams} of {} tokens, {} tok/s each while everything runs, {} tok/s alone",
+            "{shared} on {}: {streams} of {} tokens, {} tok/s each while everything runs, {} tok/s alone with an empty context",
             role.engine,
             count(role.context_tokens),
             speed(&role.per_stream_tok_per_s),

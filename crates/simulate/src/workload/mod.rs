@@ -151,6 +151,8 @@ pub struct Open {
     pub output_tokens: Option<Distribution>,
     /// Tokens of the images of a prompt.
     pub image_tokens: Option<Distribution>,
+    /// Requests the engine has room for at the same time; absent = the default of the engine.
+    pub slots: Option<u32>,
     /// What the trace file contains.
     #[serde(skip)]
     pub rows: Vec<TraceRow>,
@@ -198,6 +200,12 @@ impl Role {
             .as_ref()
             .map(|agent| agent.streams)
             .or_else(|| self.closed.as_ref().map(|closed| closed.streams))
+    }
+
+    /// Requests the engine has room for at the same time: its streams; for requests that come by
+    /// themselves what the workload says, if it does.
+    pub fn slots(&self) -> Option<u32> {
+        self.streams().or_else(|| self.open.as_ref()?.slots)
     }
 
     /// Whether its prompts have images.
@@ -403,6 +411,9 @@ impl Workload {
                 "open.burstiness",
                 "must be above 0 with `arrival = \"gamma\"`, and only then",
             ));
+        }
+        if open.slots == Some(0) {
+            return Err(("open.slots", "must be at least 1"));
         }
         if traced == (open.prompt_tokens.is_some() || open.output_tokens.is_some())
             || open.prompt_tokens.is_some() != open.output_tokens.is_some()
