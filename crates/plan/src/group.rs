@@ -181,7 +181,7 @@ fn cuts<'a>(machine: &Machine<'a>) -> Vec<Vec<(Machine<'a>, Serves)>> {
     cuts
 }
 
-fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
+pub(crate) fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
     let mut devices: Vec<Device<'a>> = Vec::new();
     for unit in units {
         match devices.iter_mut().find(|one| one.id == unit.id && one.memory == unit.memory) {

@@ -6,6 +6,7 @@ use localrig_facts::machine::parse_machine;
 use localrig_facts::tier::Tier;
 use localrig_facts::{Catalog, Date};
 use localrig_plan::answer::PlanAnswer;
+use localrig_plan::detail::details;
 use localrig_plan::fit::{FitQuestion, fit};
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
@@ -118,6 +119,7 @@ fn repository(
     let planner = Planner::new(*market, requirement)?;
     let plan = planner.plan();
     let answer = PlanAnswer::new(catalog, &plan);
+    let details = details(market, &plan, &answer)?;
     let survey = survey::survey(market, &plan)?;
     let mut tiers = Vec::new();
     for tier in catalog.all::<Tier>()?.values() {
@@ -152,6 +154,7 @@ fn repository(
         catalog,
         requirement,
         plan: &answer,
+        details: &details,
         survey: &survey,
         tiers: &tiers,
         models: &models,

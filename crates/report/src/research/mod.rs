@@ -1,14 +1,18 @@
 //! The research repository: documents to read before buying, all made from the same answers, so
 //! that they cannot disagree.
 
+mod chart;
 mod document;
 mod platform;
 mod site;
+
+use std::collections::BTreeMap;
 
 use localrig_facts::{Catalog, CatalogError};
 use localrig_plan::answer::{PlanAnswer, RankedMachine};
 use localrig_plan::audit::ClaimsAudit;
 use localrig_plan::compare::ModelsCompared;
+use localrig_plan::detail::Detail;
 use localrig_plan::requirement::Requirement;
 use localrig_plan::survey::SurveyAnswer;
 
@@ -26,6 +30,8 @@ pub struct Answers<'a> {
     pub requirement: &'a Requirement,
     /// The plan for it.
     pub plan: &'a PlanAnswer,
+    /// More about its ranked machines, by key.
+    pub details: &'a BTreeMap<String, Detail>,
     /// The survey for it.
     pub survey: &'a SurveyAnswer,
     /// What each tier runs, with the tier's name.
@@ -61,6 +67,9 @@ pub struct Chart {
 /// Machines in full per platform.
 const MACHINES_PER_PLATFORM: usize = 4;
 
+/// Machines in the tables of a platform.
+const MACHINES_IN_TABLES: usize = 12;
+
 /// A platform with its machines, best first.
 struct Platform<'a> {
     folder: String,
@@ -76,13 +85,17 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     let mut all = vec![
         document::requirements(answers),
         document::decision(answers, &platforms),
-        document::benchmarks(answers)?,
+        document::benchmarks(answers, &platforms)?,
         document::quality(answers),
         document::alternatives(answers),
         document::tiers(answers),
         document::claims(answers),
     ];
-    let mut charts = document::charts(answers);
+    let (ranked, leaders) = (document::ranked(answers), document::leaders(&platforms));
+    let mut charts = vec![chart::price_speed(answers), chart::memory(answers)];
+    charts.push(ranked.cost(answers));
+    charts.extend(leaders.speed_curves(answers));
+    charts.extend(leaders.price_history(answers));
     for platform in &platforms {
         let (documents, more) = platform::documents(answers, platform)?;
         all.extend(documents);

@@ -10,12 +10,13 @@ use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
 use localrig_plan::answer::RankedMachine;
 use localrig_plan::knowledge::corrections;
+use localrig_plan::measured::{ROWS, measured};
 
-use super::{Answers, Chart, Document, MACHINES_PER_PLATFORM, Platform};
-use crate::number::{money, noise, speed, tokens_per_second};
+use super::chart::{Figures, costs, growth, price_history};
+use super::{Answers, Chart, Document, MACHINES_IN_TABLES, MACHINES_PER_PLATFORM, Platform};
+use crate::number::{count, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text};
 use crate::plan::{Extent, configuration, correction, metrics};
-use crate::svg::{Bar, bars};
 
 /// The folder a machine belongs to: of its chip's generation, else of its cards' maker.
 pub(super) fn folder(catalog: &Catalog, machine: &RankedMachine) -> Result<String, CatalogError> {
@@ -64,21 +65,20 @@ pub(super) fn documents(
     let mut all = vec![
         overview(platform, vendors.is_some()),
         research(answers, platform)?,
-        benchmarks(platform),
+        benchmarks(answers, platform)?,
         build_guide(answers, platform),
     ];
     all.extend(vendors);
-    let bar = |one: &&RankedMachine| {
-        let it = &one.roles[0].per_stream_tok_per_s;
-        Bar {
-            label: one.name.clone(),
-            value: [it.value, it.low, it.high].map(localrig_facts::unit::TokensPerSec::get),
-            figure: speed(it),
-        }
-    };
-    let list: Vec<Bar> = platform.machines.iter().take(12).map(bar).collect();
-    let svg = bars("Speed of the main agent", "tok/s, everything running, 80 % interval", &list);
-    Ok((all, vec![Chart { path: format!("{}/speed.svg", platform.folder), svg }]))
+    let drawn = figures(platform);
+    let mut charts = vec![drawn.speed(), drawn.cost(answers)];
+    charts.extend(drawn.speed_curves(answers));
+    charts.extend(drawn.price_history(answers));
+    Ok((all, charts))
+}
+
+/// The platform's machines as they are drawn in its folder.
+fn figures<'a>(platform: &Platform<'a>) -> Figures<'a> {
+    Figures { folder: format!("{}/", platform.folder), machines: platform.machines.clone() }
 }
 
 fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
@@ -166,8 +166,13 @@ fn research(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, C
     Ok(document)
 }
 
-fn benchmarks(platform: &Platform<'_>) -> Document {
-    let mut document = new(platform, "benchmarks.md", "speeds", "Predicted speeds with intervals");
+fn benchmarks(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, CatalogError> {
+    let mut document = new(
+        platform,
+        "benchmarks.md",
+        "speeds",
+        "Predicted speeds with intervals, beside what others measured",
+    );
     let page = &mut document.page;
     page.picture("speed of the main agent", "speed.svg");
     let mut table = Table::new(&[
@@ -180,7 +185,7 @@ fn benchmarks(platform: &Platform<'_>) -> Document {
         ">tok/s, everything running",
         "basis",
     ]);
-    for machine in &platform.machines {
+    for machine in platform.machines.iter().take(MACHINES_IN_TABLES) {
         for role in &machine.roles {
             table.row([
                 machine.name.clone().into(),
@@ -196,7 +201,85 @@ fn benchmarks(platform: &Platform<'_>) -> Document {
     }
     page.table(table);
     page.paragraph("Speeds per stream with contexts half full; 80 % interval in brackets.");
-    document
+    growth(page, answers, &figures(platform));
+    measurements(page, answers, platform)?;
+    page.paragraph(Text::default().link("Overview", "README.md").plain("."));
+    Ok(document)
+}
+
+/// What others measured on the platform's accelerators, beside our predictions of the same runs.
+fn measurements(
+    page: &mut Page,
+    answers: Answers<'_>,
+    platform: &Platform<'_>,
+) -> Result<(), CatalogError> {
+    let mut accelerators_here: Vec<&Id> = Vec::new();
+    let mut models = BTreeSet::new();
+    for machine in &platform.machines {
+        for (id, _) in accelerators(answers.catalog, machine)? {
+            if !accelerators_here.contains(&id) {
+                accelerators_here.push(id);
+            }
+        }
+        models.extend(machine.roles.iter().map(|role| &role.model_id));
+    }
+    let found = measured(answers.catalog, &accelerators_here, &models)?;
+    page.heading(2, "Measured by others");
+    if found.shown.is_empty() {
+        page.paragraph(format!(
+            "None of the {} measurements in the catalog is on these accelerators.",
+            grouped_count(found.all_rows)
+        ));
+        return Ok(());
+    }
+    page.paragraph(format!(
+        "{} of the {} measurements in the catalog (`catalog/{ROWS}`) are on these accelerators; shown are {} at the ends of what was \
+         varied, of the models above where anybody measured them. {} of these {} lie inside the 80 % interval of the prediction of the \
+         same run. The constants were fitted on measurements like these: `docs/accuracy.md` says how far off predictions are for \
+         sources that were left out.",
+        grouped_count(found.rows_here),
+        grouped_count(found.all_rows),
+        found.shown.len(),
+        found.inside,
+        found.shown.len()
+    ));
+    let mut table = Table::new(&[
+        "accelerator",
+        "model",
+        "engine",
+        "what",
+        ">depth",
+        ">streams",
+        ">measured tok/s",
+        ">predicted tok/s",
+        "measured by",
+    ]);
+    for one in &found.shown {
+        let what = match (one.phase, one.prompt_tokens) {
+            ("prefill", Some(tokens)) => format!("prompt of {}", count(tokens)),
+            ("prefill", None) => "prompt".to_owned(),
+            _ => "generation".to_owned(),
+        };
+        let by = Text::default().link(one.source.clone(), one.link.clone());
+        table.row([
+            one.hardware.clone().into(),
+            format!("{} {}", one.model, one.format).into(),
+            one.engine.clone().into(),
+            what.into(),
+            count(one.depth_tokens).into(),
+            one.streams.to_string().into(),
+            tokens_per_second(one.measured_tok_per_s).into(),
+            one.predicted_tok_per_s.as_ref().map_or("a fact is missing".to_owned(), speed).into(),
+            by.plain(format!(", {}", if one.date.is_empty() { "no date" } else { &one.date })),
+        ]);
+    }
+    page.table(table);
+    page.paragraph("All streams together; measurements in two digits like the predictions, in full in the catalog.");
+    Ok(())
+}
+
+fn grouped_count(value: usize) -> String {
+    count(value as u64)
 }
 
 fn build_guide(answers: Answers<'_>, platform: &Platform<'_>) -> Document {
@@ -206,6 +289,8 @@ fn build_guide(answers: Answers<'_>, platform: &Platform<'_>) -> Document {
     for machine in platform.machines.iter().take(MACHINES_PER_PLATFORM) {
         configuration(page, answers.plan, machine, Extent::default());
     }
+    price_history(page, answers, &figures(platform));
+    costs(page, answers, &figures(platform));
     page.heading(2, "Set-up without a monitor");
     let built = platform.machines.first().is_some_and(|one| one.parts.len() > 1);
     let mut steps: Vec<Text> = Vec::new();

@@ -127,8 +127,10 @@ fn site(documents: &[Document]) -> Vec<(String, String)> {
         .iter()
         .map(|one| {
             let depth = one.path.matches('/').count();
-            let frame = Frame { root: "../".repeat(depth), pages: pages.clone() };
-            (address(&one.path), framed(&one.page, &frame))
+            let here = address(&one.path);
+            let root = "../".repeat(depth);
+            let frame = Frame { root, here: here.clone(), pages: pages.clone() };
+            (here, framed(&one.page, &frame))
         })
         .collect();
     let index: Vec<[String; 3]> = documents
