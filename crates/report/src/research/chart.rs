@@ -136,7 +136,7 @@ impl<'a> Figures<'a> {
         };
         let list: Vec<Bar> = self.machines.iter().take(BARS).map(bar).collect();
         let unit = "tok/s, everything running, 80 % interval";
-        self.chart("speed.svg", bars("Speed of the main agent", unit, &list))
+        self.chart("speed.svg", bars("Speed of the main agent", unit, &list, &[]))
     }
 
     /// The machines whose speed curves are known, as many as can be told apart.

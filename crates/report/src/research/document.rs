@@ -35,7 +35,7 @@ pub(super) fn overview(
         plan.requirement
     ));
     page.heading(2, "Bottom line");
-    if platforms.is_empty() {
+    if plan.ranked.is_empty() {
         summary(page, plan);
     }
     page.list(platforms.iter().filter_map(|one| bottom_line(one)).collect());
@@ -77,7 +77,7 @@ pub(super) fn overview(
         .link("requirements", "requirements.md")
         .plain(", then ")
         .link("decision summary", "decision-summary.md");
-    if let Some(first) = platforms.first() {
+    if let Some(first) = platforms.iter().find(|one| !one.machines.is_empty()) {
         order = order
             .plain(", then the ")
             .link("build guide", format!("{}/build-guide.md", first.folder));
@@ -246,15 +246,20 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
         platforms
             .iter()
             .map(|one| {
-                Text::default()
-                    .link(
+                let research = format!("{}/research.md", one.folder);
+                let speeds = format!("{}/benchmarks.md", one.folder);
+                let text = if one.machines.is_empty() {
+                    Text::default().link(
+                        format!("{}: why it is out", one.folder),
+                        format!("{}/README.md", one.folder),
+                    )
+                } else {
+                    Text::default().link(
                         format!("{}: parts and prices", one.folder),
                         format!("{}/build-guide.md", one.folder),
                     )
-                    .plain(", ")
-                    .link("research", format!("{}/research.md", one.folder))
-                    .plain(", ")
-                    .link("speeds", format!("{}/benchmarks.md", one.folder))
+                };
+                text.plain(", ").link("research", research).plain(", ").link("speeds", speeds)
             })
             .collect(),
     );
