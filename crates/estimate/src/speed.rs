@@ -8,9 +8,9 @@ use localrig_facts::unit::{BytesPerSec, Seconds, Tokens, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use serde::Serialize;
 
-use crate::calibration::{Measured, Seen};
+use crate::calibration::{Level, Measured, Seen};
 use crate::decode::{Step, step};
-use crate::fit::interval::{Kind, half_width};
+use crate::fit::interval::{Kind, half_width, stratum};
 use crate::memory::Offloaded;
 use crate::parameter::Constants;
 use crate::prefill::prefill;
@@ -88,6 +88,8 @@ pub struct Pace<'a> {
     worth: f64,
     /// What lies in host memory, with its bandwidth.
     offloaded: Option<(Offloaded, BytesPerSec)>,
+    /// The engine class on the hardware class, of every kind of device.
+    stacks: Vec<String>,
 }
 
 impl<'a> Pace<'a> {
@@ -132,6 +134,11 @@ impl<'a> Pace<'a> {
             measured: setup.places.iter().map(|place| place.measured).collect(),
             own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
             worth: catalog.priors()?.local.worth,
+            stacks: setup
+                .places
+                .iter()
+                .map(|place| place.placed.site.key(Level::Stack).to_owned())
+                .collect(),
             offloaded: None,
         })
     }
@@ -166,6 +173,17 @@ impl<'a> Pace<'a> {
     /// Whether the CPU computes attention or a recurrence, whose time is not known.
     pub fn computes_attention_on_the_host(&self) -> bool {
         self.offloaded.is_some_and(|(offloaded, _)| offloaded.attention)
+    }
+
+    /// The share of the squared error of generation that another pace has in common with this one:
+    /// that of rows of one group when both run on the same stack, else none.
+    pub fn common(&self, other: &Self, streams: u64) -> f64 {
+        if self.stacks != other.stacks {
+            return 0.0;
+        }
+        let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
+        let name = stratum(kind, self.work.is_mixture(), self.seen.max(other.seen));
+        self.intervals.stratum.get(&name).map_or(0.0, |one| one.common)
     }
 
     /// The step, summed over devices.

@@ -37,6 +37,11 @@ impl Date {
         (self.0 - earlier.0).get_days()
     }
 
+    /// The day so many days later; `None` beyond the calendar.
+    pub fn plus_days(self, days: i32) -> Option<Self> {
+        self.0.checked_add(jiff::Span::new().try_days(days).ok()?).ok().map(Self)
+    }
+
     /// The year.
     pub fn year(self) -> i16 {
         self.0.year()

@@ -247,7 +247,7 @@ fn shares(groups: usize, roles: usize) -> Vec<Vec<usize>> {
     ways
 }
 
-fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
+pub(crate) fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
     let mut devices: Vec<Device<'a>> = Vec::new();
     for unit in units {
         match devices.iter_mut().find(|one| one.id == unit.id && one.memory == unit.memory) {

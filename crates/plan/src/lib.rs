@@ -4,6 +4,7 @@
 pub mod drift;
 pub mod price;
 pub mod requirement;
+pub mod trend;
 pub mod workload;
 
 // What could be bought.
@@ -25,6 +26,8 @@ pub mod scenario;
 pub mod answer;
 pub mod assign;
 pub mod compare;
+pub mod curve;
+pub mod detail;
 pub mod group;
 pub mod knowledge;
 pub mod plan;
@@ -38,3 +41,4 @@ pub mod verdict;
 
 // What others say.
 pub mod audit;
+pub mod measured;

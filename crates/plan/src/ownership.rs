@@ -26,6 +26,8 @@ pub struct Ownership {
     pub years: f64,
     /// What it is sold for then, least and most.
     pub resale: Option<[Money; 2]>,
+    /// What it costs over those years.
+    pub over_years: Option<Spent>,
     /// Price less resale and electricity, for a month: least and most.
     pub per_month: Option<[Money; 2]>,
     /// The main model's tokens; absent when nothing was estimated for this machine.
@@ -34,6 +36,17 @@ pub struct Ownership {
     pub rent: Option<Rent>,
     /// What the figures assume.
     pub assumptions: Vec<String>,
+}
+
+/// What owning a machine costs until it is sold: least, middling and most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spent {
+    /// Price less resale.
+    pub loss_of_value: [Money; 3],
+    /// Electricity under load.
+    pub electricity: [Money; 3],
+    /// Both.
+    pub total: [Money; 3],
 }
 
 /// What the main model's tokens cost.
@@ -116,14 +129,17 @@ pub fn ownership(
         .wall
         .map(|wall| hours.map(|hours| Money::of(kwh(wall, hours * 365.0) * price_per_kwh, home)));
     let resale = candidate.cost.map(|cost| usage.resale_share.map(|share| cost.scaled(share)));
-    let months = usage.years * 12.0;
-    let per_month = candidate.cost.zip(electricity_per_year).map(|(cost, electricity)| {
-        [(usage.resale_share[1], electricity[0]), (usage.resale_share[0], electricity[2])].map(
-            |(share, electricity)| {
-                cost.scaled((1.0 - share) / months) + electricity.scaled(1.0 / 12.0)
-            },
-        )
+    let over_years = candidate.cost.zip(electricity_per_year).map(|(cost, a_year)| {
+        let [worst, best] = usage.resale_share;
+        let shares = [best, f64::midpoint(worst, best), worst];
+        let loss_of_value = shares.map(|share| cost.scaled(1.0 - share));
+        let electricity = a_year.map(|a_year| a_year.scaled(usage.years));
+        let total = std::array::from_fn(|case| loss_of_value[case] + electricity[case]);
+        Spent { loss_of_value, electricity, total }
     });
+    let months = usage.years * 12.0;
+    let per_month = over_years
+        .map(|spent| [spent.total[0], spent.total[2]].map(|one| one.scaled(1.0 / months)));
     let tokens = match (main, candidate.cost, electricity_per_year) {
         (Some(main), Some(cost), Some(electricity)) => {
             Some(token_cost(market, &usage, main, cost, hours, electricity)?)
@@ -141,6 +157,7 @@ pub fn ownership(
         electricity_per_year,
         years: usage.years,
         resale,
+        over_years,
         per_month,
         tokens,
         rent,

@@ -8,18 +8,24 @@ pub const STYLE: &str = "\
 @media(prefers-color-scheme:dark){:root{--line:#3a3e44;--soft:#22262b;--link:#7db4ee;--text:#e3e5e8;--back:#16181b}}\n\
 *{box-sizing:border-box}body{margin:0;font:16px/1.5 system-ui,sans-serif;color:var(--text);background:var(--back)}\n\
 a{color:var(--link)}main{max-width:72rem;margin:0 auto;padding:1rem}nav{padding:.6rem 1rem;background:var(--soft);\
-border-bottom:1px solid var(--line)}nav ul{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.3rem 0 0;padding:0;list-style:none}\n\
+border-bottom:1px solid var(--line)}nav>*{max-width:70rem;margin:.35rem auto 0}nav ul{display:flex;flex-wrap:wrap;\
+gap:.2rem 1rem;padding:0;list-style:none}nav .bar{display:flex;flex-wrap:wrap;align-items:center;gap:.4rem 1rem;margin-top:0}\
+summary{cursor:pointer}details ul{margin:.3rem 0}[aria-current]{font-weight:600;text-decoration:none;color:inherit}\n\
 .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.92rem}th,td{border:1px solid var(--line);\
 padding:.3rem .55rem;vertical-align:top;text-align:left}th{background:var(--soft)}.n{text-align:right;white-space:nowrap}\n\
-pre{overflow-x:auto;background:var(--soft);padding:.8rem}img{max-width:100%;height:auto}li{overflow-wrap:anywhere}\n\
-input{font:inherit;width:min(100%,24rem);padding:.3rem .5rem;color:inherit;background:var(--back);border:1px solid var(--line)}\n\
-#found{margin:.4rem 0 0}h1,h2,h3{line-height:1.25}";
+pre{overflow-x:auto;background:var(--soft);padding:.8rem}figure{margin:1rem 0;overflow-x:auto}\
+figure img{display:block;width:max(32rem,min(100%,44rem));height:auto;border:1px solid var(--line);border-radius:.3rem}\
+li,p,h1,h2,h3{overflow-wrap:anywhere}main ul{padding-left:1.3rem}\n\
+input{font:inherit;flex:1 1 12rem;max-width:24rem;padding:.3rem .5rem;color:inherit;background:var(--back);border:1px solid var(--line)}\n\
+h1,h2,h3{line-height:1.25}";
 
 /// A page of a site: what stands around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// Address of the site's root from this page: empty or `../`.
     pub root: String,
+    /// Address of this page from the root.
+    pub here: String,
     /// Pages of the site: title and address from the root.
     pub pages: Vec<(String, String)>,
 }
@@ -43,25 +49,9 @@ fn document(page: &Page, frame: Option<&Frame>) -> String {
         None => (format!("<style>\n{STYLE}\n</style>"), String::new(), String::new()),
         Some(frame) => {
             let root = &frame.root;
-            let links: Vec<String> = frame
-                .pages
-                .iter()
-                .map(|(title, address)| {
-                    format!(
-                        "<li><a href=\"{root}{}\">{}</a></li>",
-                        escaped(address),
-                        escaped(title)
-                    )
-                })
-                .collect();
             (
                 format!("<link rel=\"stylesheet\" href=\"{root}style.css\">"),
-                format!(
-                    "<nav aria-label=\"Pages\"><input id=\"search\" type=\"search\" data-root=\"{root}\" \
-                     placeholder=\"Search all pages\" aria-label=\"Search all pages\"><ul id=\"found\"></ul>\
-                     <ul>{}</ul></nav>\n",
-                    links.join("")
-                ),
+                navigation(frame),
                 format!(
                     "<script src=\"{root}index.js\"></script><script src=\"{root}search.js\"></script>\n"
                 ),
@@ -74,6 +64,45 @@ fn document(page: &Page, frame: Option<&Frame>) -> String {
          <title>{}</title>\n{style}\n</head>\n<body>\n{around}<main>\n{}</main>\n{script}</body>\n</html>\n",
         escaped(title.unwrap_or("localrig")),
         body(page, frame.is_some())
+    )
+}
+
+/// The way around a site: the start and the search, the pages of this page's folder, and every page
+/// on demand.
+fn navigation(frame: &Frame) -> String {
+    let folder =
+        |address: &str| address.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
+    let link = |address: &str, title: &str| {
+        let current = if address == frame.here { " aria-current=\"page\"" } else { "" };
+        format!("<a href=\"{}{}\"{current}>{}</a>", frame.root, escaped(address), escaped(title))
+    };
+    // `dgx-spark: overview` is `overview` among its own.
+    let within = |title: &str| title.split_once(": ").map_or(title, |(_, own)| own).to_owned();
+    let list = |wanted: &str| -> String {
+        let own = frame.pages.iter().filter(|(_, address)| folder(address) == wanted);
+        own.map(|(title, address)| format!("<li>{}</li>", link(address, &within(title)))).collect()
+    };
+    let mut folders: Vec<String> = frame.pages.iter().map(|(_, address)| folder(address)).collect();
+    folders.dedup();
+    let here = folder(&frame.here);
+    let start = frame.pages.first().map_or_else(String::new, |(_, address)| link(address, "Start"));
+    let beside = if here.is_empty() {
+        String::new()
+    } else {
+        format!("<ul><li>{}:</li>{}</ul>", escaped(&here), list(&here))
+    };
+    let every: String = folders
+        .iter()
+        .map(|one| {
+            let name = if one.is_empty() { "All platforms" } else { one };
+            format!("<p>{}</p><ul>{}</ul>", escaped(name), list(one))
+        })
+        .collect();
+    format!(
+        "<nav aria-label=\"Pages\"><div class=\"bar\">{start}<input id=\"search\" type=\"search\" data-root=\"{}\" \
+         placeholder=\"Search all pages\" aria-label=\"Search all pages\"></div><ul id=\"found\"></ul>\
+         {beside}<details><summary>All pages</summary>{every}</details></nav>\n",
+        frame.root
     )
 }
 
@@ -115,7 +144,7 @@ fn body(page: &Page, site: bool) -> String {
                 out.push_str(&format!("<pre>{}</pre>\n", escaped(&tree.lines().join("\n"))));
             }
             Block::Picture(shows, file) => out.push_str(&format!(
-                "<p><img src=\"{}\" alt=\"{}\"></p>\n",
+                "<figure><img src=\"{}\" alt=\"{}\"></figure>\n",
                 escaped(file),
                 escaped(shows)
             )),

@@ -34,7 +34,7 @@ fn inline(text: &Text) -> String {
     text.0
         .iter()
         .map(|span| match span {
-            Span::Plain(text) => text.clone(),
+            Span::Plain(text) => with_addresses(text),
             // Blanks inside the marks would make them plain asterisks.
             Span::Strong(text) => {
                 let (front, back) = (text.trim_end(), text.len() - text.trim_end().len());
@@ -43,6 +43,22 @@ fn inline(text: &Text) -> String {
             Span::Link(text, address) => format!("[{text}]({address})"),
         })
         .collect()
+}
+
+/// Text whose web addresses are marked as such, so that they are links wherever it is shown.
+fn with_addresses(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("http://").into_iter().chain(rest.find("https://")).min() {
+        let (before, from) = rest.split_at(at);
+        let ends = |c: char| c.is_whitespace() || ")>,;\"'`".contains(c);
+        let (address, after) = from.split_at(from.find(ends).unwrap_or(from.len()));
+        let marked = before.ends_with('<') || before.ends_with('`');
+        out.push_str(before);
+        out.push_str(&if marked { address.to_owned() } else { format!("<{address}>") });
+        rest = after;
+    }
+    out + rest
 }
 
 fn table(table: &Table) -> String {
@@ -91,7 +107,7 @@ mod tests {
                 .plain("at ")
                 .link("shop", "https://example.org"),
         );
-        page.list(vec!["one".into(), "two".into()]);
+        page.list(vec!["one (http://a.org:80, b)".into(), "two `https://b.org/c`".into()]);
         let mut table = Table::new(&["name", ">GiB"]);
         table.row(["a|b".into(), "1".into()]);
         table.row(["longer".into(), "1,024".into()]);
@@ -105,8 +121,8 @@ mod tests {
 
         Buy **this** at [shop](https://example.org)
 
-        - one
-        - two
+        - one (<http://a.org:80>, b)
+        - two `https://b.org/c`
 
         | name   |   GiB |
         |--------|------:|

@@ -105,14 +105,14 @@ pub struct About {
 /// When the text is not such a CSV, or the catalog lacks its calibration.
 pub fn judge(catalog: &Catalog, path: &str, text: &str) -> Result<Vec<Judged>, AccuracyError> {
     let rows = from_csv::<SpeedRow>(path, text)?;
-    judge_rows(catalog, &rows)
+    Ok(judge_rows(catalog, &rows)?)
 }
 
 /// Judges rows.
 ///
 /// # Errors
 /// When the catalog lacks its calibration.
-pub fn judge_rows(catalog: &Catalog, rows: &[SpeedRow]) -> Result<Vec<Judged>, AccuracyError> {
+pub fn judge_rows(catalog: &Catalog, rows: &[SpeedRow]) -> Result<Vec<Judged>, CatalogError> {
     let calibration = Calibration::of(catalog)?;
     let intervals = catalog.intervals()?;
     let widening = catalog.priors()?.outline_widening;

@@ -2,12 +2,13 @@
 
 use localrig_facts::Basis;
 
-use super::Pace;
+use super::{Pace, Stage};
 use crate::decode::{kernels, layer_weight};
 use crate::fit::interval::Kind;
 use crate::parameter::Parameter;
 use crate::setup::{Setup, stack_word};
 use crate::term::Term;
+use crate::work::Work;
 
 impl Pace<'_> {
     /// The derivation of a step: each term with its formula, value, and where its constants come
@@ -26,31 +27,7 @@ impl Pace<'_> {
         let ms = |time: f64| format!("{:.3} ms", time * 1e3);
         let run = stage.run(self.work);
         let read = self.work.active_bytes();
-        let bandwidth = stage.rates.bandwidth / 1e9;
-        let packing: Vec<String> = kernels(&run)
-            .map(|kernel| {
-                let own = value(Parameter::ReadFloat16.for_kernel(kernel.index()));
-                format!("{kernel:?} {own:.2}")
-            })
-            .collect();
-        let share = format!(
-            "(bandwidth {bandwidth:.0} GB/s * share {:.2} * packing {})",
-            value(Parameter::BandwidthShare),
-            packing.join(", ")
-        );
-        let memory = if self.work.is_mixture() {
-            let correlation = value(Parameter::RoutingCorrelation);
-            format!(
-                "(base {:.2} GB + {:.1} of {} experts, {:.2} GB in all, / gather {:.2}) / {share}",
-                self.work.weights.base.to_gb(),
-                self.work.experts_touched(streams as f64, correlation),
-                self.work.experts,
-                self.work.weights.experts.to_gb(),
-                value(Parameter::ExpertGather),
-            )
-        } else {
-            format!("weights {:.2} GB / {share}", read.to_gb())
-        };
+        let memory = memory(stage, self.work, streams);
         let mut terms = vec![
             Term::new(
                 "weights read per token",
@@ -141,5 +118,36 @@ impl Pace<'_> {
             &["calibration/interval"],
         ));
         terms
+    }
+}
+
+/// Reading weights: what is read, over the bandwidth as far as it is reached.
+fn memory(stage: &Stage<'_>, work: &Work, streams: u64) -> String {
+    let constants = &stage.constants;
+    let run = stage.run(work);
+    let bandwidth = stage.rates.bandwidth / 1e9;
+    let packing: Vec<String> = kernels(&run)
+        .map(|kernel| {
+            let own = constants[Parameter::ReadFloat16.for_kernel(kernel.index())];
+            format!("{kernel:?} {own:.2}")
+        })
+        .collect();
+    let share = format!(
+        "(bandwidth {bandwidth:.0} GB/s * share {:.2} * packing {})",
+        constants[Parameter::BandwidthShare],
+        packing.join(", ")
+    );
+    if work.is_mixture() {
+        let correlation = constants[Parameter::RoutingCorrelation];
+        format!(
+            "(base {:.2} GB + {:.1} of {} experts, {:.2} GB in all, / gather {:.2}) / {share}",
+            work.weights.base.to_gb(),
+            work.experts_touched(streams as f64, correlation),
+            work.experts,
+            work.weights.experts.to_gb(),
+            constants[Parameter::ExpertGather],
+        )
+    } else {
+        format!("weights {:.2} GB / {share}", work.active_bytes().to_gb())
     }
 }

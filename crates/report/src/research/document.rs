@@ -6,11 +6,11 @@ use localrig_plan::answer::RankedMachine;
 use localrig_plan::compare::ComparedModel;
 use localrig_plan::survey::Standing;
 
-use super::{Answers, Chart, Document, Platform};
+use super::chart::{Figures, costs, growth};
+use super::{Answers, Document, Platform};
 use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
 use crate::plan::{Extent, configuration, ranking, rejections, summary};
-use crate::svg::{Point, Stack, Titles, scatter, stacks};
 
 fn new(path: &str, title: &str, purpose: &'static str) -> Document {
     let mut page = Page::default();
@@ -35,7 +35,7 @@ pub(super) fn overview(
         plan.requirement
     ));
     page.heading(2, "Bottom line");
-    if platforms.is_empty() {
+    if plan.ranked.is_empty() {
         summary(page, plan);
     }
     page.list(platforms.iter().filter_map(|one| bottom_line(one)).collect());
@@ -77,7 +77,7 @@ pub(super) fn overview(
         .link("requirements", "requirements.md")
         .plain(", then ")
         .link("decision summary", "decision-summary.md");
-    if let Some(first) = platforms.first() {
+    if let Some(first) = platforms.iter().find(|one| !one.machines.is_empty()) {
         order = order
             .plain(", then the ")
             .link("build guide", format!("{}/build-guide.md", first.folder));
@@ -217,6 +217,7 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
         models(page, answers, best);
     }
     ranking(page, plan, Extent { rows: 30, ..Extent::default() });
+    costs(page, answers, &ranked(answers));
     for machine in plan.ranked.iter().take(IN_FULL) {
         configuration(page, plan, machine, Extent::default());
     }
@@ -245,19 +246,36 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
         platforms
             .iter()
             .map(|one| {
-                Text::default()
-                    .link(
+                let research = format!("{}/research.md", one.folder);
+                let speeds = format!("{}/benchmarks.md", one.folder);
+                let text = if one.machines.is_empty() {
+                    Text::default().link(
+                        format!("{}: why it is out", one.folder),
+                        format!("{}/README.md", one.folder),
+                    )
+                } else {
+                    Text::default().link(
                         format!("{}: parts and prices", one.folder),
                         format!("{}/build-guide.md", one.folder),
                     )
-                    .plain(", ")
-                    .link("research", format!("{}/research.md", one.folder))
-                    .plain(", ")
-                    .link("speeds", format!("{}/benchmarks.md", one.folder))
+                };
+                text.plain(", ").link("research", research).plain(", ").link("speeds", speeds)
             })
             .collect(),
     );
     document
+}
+
+/// The ranking as it is drawn at the root.
+pub(super) fn ranked(answers: Answers<'_>) -> Figures<'_> {
+    let machines = answers.plan.ranked.iter().collect();
+    Figures { folder: "chart/".to_owned(), machines }
+}
+
+/// The best machine of each platform.
+pub(super) fn leaders<'a>(platforms: &[Platform<'a>]) -> Figures<'a> {
+    let machines = platforms.iter().filter_map(|one| one.machines.first().copied()).collect();
+    Figures { folder: "chart/".to_owned(), machines }
 }
 
 /// Mixtures that fit the best machine, those that do not, and dense models.
@@ -321,7 +339,10 @@ fn models_table(list: &[&ComparedModel]) -> Table {
 }
 
 /// `benchmarks.md`.
-pub(super) fn benchmarks(answers: Answers<'_>) -> Result<Document, CatalogError> {
+pub(super) fn benchmarks(
+    answers: Answers<'_>,
+    platforms: &[Platform<'_>],
+) -> Result<Document, CatalogError> {
     let mut document =
         new("benchmarks.md", "Benchmarks", "Memory of every model, comparison of the software");
     let page = &mut document.page;
@@ -350,6 +371,7 @@ pub(super) fn benchmarks(answers: Answers<'_>) -> Result<Document, CatalogError>
         }
     }
     page.table(table);
+    growth(page, answers, &leaders(platforms));
     page.heading(2, "Software");
     let mut table =
         Table::new(&["engine", "version", "formats", "several devices", "serving", "licence"]);
@@ -430,7 +452,9 @@ pub(super) fn tiers(answers: Answers<'_>) -> Document {
             let miss = fit.nearest_miss.clone().unwrap_or_else(|| "nothing near".to_owned());
             document.page.paragraph(format!("Nothing that was asked runs; nearest: {miss}."));
         }
-        crate::fit::list(&mut document.page, "Best models", &fit.scored, 5);
+        let mut best = Page::default();
+        crate::fit::list(&mut best, "Best models", &fit.scored, 5);
+        document.page.append(best, 1);
     }
     document
 }
@@ -443,54 +467,4 @@ pub(super) fn claims(answers: Answers<'_>) -> Document {
         purpose: "What earlier documents say, and what holds",
         page: crate::audit::claims(answers.claims, true),
     }
-}
-
-/// Charts that the root documents show.
-pub(super) fn charts(answers: Answers<'_>) -> Vec<Chart> {
-    let ranked = &answers.plan.ranked;
-    let points: Vec<Point> = ranked
-        .iter()
-        .map(|one| {
-            let speed = &one.roles[0].per_stream_tok_per_s;
-            Point {
-                label: one.name.clone(),
-                x: one.cost.amount(),
-                y: [speed.value, speed.low, speed.high]
-                    .map(localrig_facts::unit::TokensPerSec::get),
-                on_front: one.on_pareto_front,
-            }
-        })
-        .collect();
-    let currency = answers.requirement.budget.currency.code();
-    let titles = Titles {
-        chart: "Price against speed of the main agent",
-        x: &format!("price, {currency}"),
-        y: "tok/s, everything running, 80 % interval",
-    };
-    let bars: Vec<Stack> = ranked
-        .iter()
-        .take(8)
-        .flat_map(|one| one.memory.iter().map(move |group| (one, group)))
-        .map(|(one, group)| {
-            let mut parts = Vec::new();
-            for load in &group.loads {
-                let name = load.roles.join(" + ");
-                parts.push((format!("{name}: weights"), load.weights_bytes.to_gib()));
-                parts.push((format!("{name}: context"), load.context_bytes.to_gib()));
-                parts.push(("buffers".to_owned(), load.overhead_bytes.value.to_gib()));
-            }
-            Stack {
-                label: format!("#{} {}", one.rank, group.devices),
-                parts,
-                limit: group.usable_bytes.to_gib(),
-            }
-        })
-        .collect();
-    vec![
-        Chart { path: "chart/price-speed.svg".to_owned(), svg: scatter(titles, &points) },
-        Chart {
-            path: "chart/memory.svg".to_owned(),
-            svg: stacks("What fills the memory", "GiB", &bars),
-        },
-    ]
 }

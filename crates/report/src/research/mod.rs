@@ -1,21 +1,28 @@
 //! The research repository: documents to read before buying, all made from the same answers, so
 //! that they cannot disagree.
 
+mod chart;
 mod document;
+mod inputs;
 mod platform;
 mod site;
 
+use std::collections::BTreeMap;
+
 use localrig_facts::{Catalog, CatalogError};
-use localrig_plan::answer::{PlanAnswer, RankedMachine};
+use localrig_plan::answer::{PlanAnswer, RankedMachine, RejectedMachine};
 use localrig_plan::audit::ClaimsAudit;
 use localrig_plan::compare::ModelsCompared;
+use localrig_plan::detail::Detail;
+use localrig_plan::measured::Measurements;
 use localrig_plan::requirement::Requirement;
 use localrig_plan::survey::SurveyAnswer;
 
 use crate::fit::FitAnswer;
 use crate::page::Page;
 
-pub use site::{Change, Form, Inputs, changes, files, merge};
+pub use inputs::Inputs;
+pub use site::{Change, Form, changes, files, merge};
 
 /// The answers that the repository is written from.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +33,8 @@ pub struct Answers<'a> {
     pub requirement: &'a Requirement,
     /// The plan for it.
     pub plan: &'a PlanAnswer,
+    /// More about its ranked machines, by key.
+    pub details: &'a BTreeMap<String, Detail>,
     /// The survey for it.
     pub survey: &'a SurveyAnswer,
     /// What each tier runs, with the tier's name.
@@ -61,11 +70,18 @@ pub struct Chart {
 /// Machines in full per platform.
 const MACHINES_PER_PLATFORM: usize = 4;
 
-/// A platform with its machines, best first.
+/// Machines in the tables of a platform.
+const MACHINES_IN_TABLES: usize = 12;
+
+/// A platform with its machines, best first, and those that are out.
 struct Platform<'a> {
     folder: String,
     machines: Vec<&'a RankedMachine>,
+    rejected: Vec<Out<'a>>,
 }
+
+/// A machine outside a limit: the kind of limit, and the machine.
+type Out<'a> = (&'static str, &'a RejectedMachine);
 
 /// Every document, the overview first, and the charts they show.
 ///
@@ -76,15 +92,20 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     let mut all = vec![
         document::requirements(answers),
         document::decision(answers, &platforms),
-        document::benchmarks(answers)?,
+        document::benchmarks(answers, &platforms)?,
         document::quality(answers),
         document::alternatives(answers),
         document::tiers(answers),
         document::claims(answers),
     ];
-    let mut charts = document::charts(answers);
+    let (ranked, leaders) = (document::ranked(answers), document::leaders(&platforms));
+    let mut charts = vec![chart::price_speed(answers), chart::memory(answers)];
+    charts.push(ranked.cost(answers));
+    charts.extend(leaders.speed_curves(answers));
+    charts.extend(leaders.price_history(answers));
+    let measurements = Measurements::new(answers.catalog)?;
     for platform in &platforms {
-        let (documents, more) = platform::documents(answers, platform)?;
+        let (documents, more) = platform::documents(answers, platform, &measurements)?;
         all.extend(documents);
         charts.extend(more);
     }
@@ -92,14 +113,26 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     Ok((all, charts))
 }
 
-/// Ranked machines by platform, in the order of their best machine.
+/// Machines by platform: those with a ranked machine in the order of their best, then those whose
+/// machines are all out.
 fn platforms(answers: Answers<'_>) -> Result<Vec<Platform<'_>>, CatalogError> {
+    fn of<'l, 'a>(found: &'l mut Vec<Platform<'a>>, folder: String) -> &'l mut Platform<'a> {
+        let known = found.iter().position(|one| one.folder == folder);
+        let at = known.unwrap_or(found.len());
+        if known.is_none() {
+            found.push(Platform { folder, machines: Vec::new(), rejected: Vec::new() });
+        }
+        &mut found[at]
+    }
     let mut found: Vec<Platform<'_>> = Vec::new();
     for machine in &answers.plan.ranked {
-        let folder = platform::folder(answers.catalog, machine)?;
-        match found.iter_mut().find(|one| one.folder == folder) {
-            Some(one) => one.machines.push(machine),
-            None => found.push(Platform { folder, machines: vec![machine] }),
+        let folder = platform::folder(answers.catalog, &machine.key)?;
+        of(&mut found, folder).machines.push(machine);
+    }
+    for group in &answers.plan.rejected {
+        for machine in &group.machines {
+            let folder = platform::folder(answers.catalog, &machine.key)?;
+            of(&mut found, folder).rejected.push((group.reason, machine));
         }
     }
     Ok(found)
