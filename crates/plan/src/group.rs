@@ -6,7 +6,7 @@ use localrig_estimate::memory::{Holding, Setting, Size, usable};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::{Device, Machine};
-use localrig_facts::unit::Bytes;
+use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate, Id};
 use localrig_simulate::load::{Demand, Load, loads};
 use localrig_simulate::pace::{Split, step_table};
@@ -35,7 +35,11 @@ pub(crate) struct Fit<'a> {
     pub(crate) steps: StepTable,
     /// What they rest on.
     pub(crate) basis: Basis,
-    /// Points it would give if nothing else ran beside it: the most it can give.
+    /// What its role gets if nothing else runs beside it: the most it can get.
+    pub(crate) solo: TokensPerSec,
+    /// Whether that meets the role's minimum.
+    pub(crate) fast: bool,
+    /// Points it would give then: the most it can give.
     pub(crate) worth: f64,
 }
 
@@ -48,6 +52,9 @@ impl Fit<'_> {
         self.weights.get() + self.context.get() + self.overhead.high.get()
     }
 }
+
+/// A cache of 16 bits that takes less than this part of the memory is not worth making smaller.
+const LITTLE_CACHE: f64 = 0.02;
 
 /// A fit before its step times are worked out: most are dropped before that.
 struct Draft<'a> {
@@ -278,9 +285,16 @@ impl<'a> GroupFits<'a> {
         for (index, role) in requirement.roles.iter().enumerate() {
             let (mut own, mut unfit) = (Vec::new(), Unfits::default());
             let demand = demand_of(shifts, index);
+            // Larger caches first: a smaller type is worth a look only where that takes much.
+            let mut small: Option<&ModelOption<'a>> = None;
             for option in &options[index] {
+                if small.is_some_and(|other| option.is_same_but_cache(other)) {
+                    continue;
+                }
                 match setups.draft(option) {
                     Ok(mut draft) => {
+                        let little = draft.size.context < draft.usable * LITTLE_CACHE;
+                        small = little.then_some(option);
                         let crowded = draft.pace.decode(u64::from(demand.depth), role.streams);
                         let speed = crowded.per_stream_tok_per_s.value;
                         draft.worth = role_value(requirement, role, index, option, speed, weights);
@@ -298,6 +312,9 @@ impl<'a> GroupFits<'a> {
                         let server = [Load { steps: &fit.steps, devices: &[0] }];
                         let speed = loads(&server, Sharing::TimeSlice, &[demand])[0].loaded;
                         let option = fit.option;
+                        fit.solo = speed;
+                        let minimum = role.speed_minimum_tok_per_s;
+                        fit.fast = minimum.is_none_or(|minimum| speed >= minimum);
                         fit.worth = role_value(requirement, role, index, option, speed, weights);
                         kept.push(fit);
                     }
@@ -418,6 +435,8 @@ impl<'a> Draft<'a> {
             usable,
             steps: steps.map_err(other)?,
             basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
+            solo: TokensPerSec::ZERO,
+            fast: false,
             worth,
         })
     }

@@ -60,10 +60,14 @@ impl ModelOption<'_> {
 
     /// Whether two roles could be served by one loaded model.
     pub fn is_same_model(&self, other: &Self) -> bool {
+        self.is_same_but_cache(other) && self.ask.kv == other.ask.kv
+    }
+
+    /// Whether two options differ in nothing but the type of the KV cache.
+    pub fn is_same_but_cache(&self, other: &Self) -> bool {
         self.id == other.id
             && self.format_id == other.format_id
             && self.engine_id == other.engine_id
-            && self.ask.kv == other.ask.kv
     }
 }
 

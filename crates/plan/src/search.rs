@@ -51,6 +51,8 @@ pub(crate) struct Search<'s, 'a> {
     weights: &'s Weights,
     /// The most that the roles from an index on can give.
     hopes: Vec<f64>,
+    /// Whether all roles from an index on can meet their minimum speed.
+    fast: Vec<bool>,
 }
 
 /// A choice for every role: index of the option, or the earlier role whose model it shares.
@@ -73,7 +75,9 @@ impl<'s, 'a> Search<'s, 'a> {
             .collect();
         let most = |role: &&[Fit<'a>]| role.iter().map(|fit| fit.worth).fold(0.0, f64::max);
         let hopes = (0..=fits.len()).map(|from| fits[from..].iter().map(most).sum()).collect();
-        Self { requirement, shifts, groups, cut, fits, weights, hopes }
+        let fast = |role: &&[Fit<'a>]| role.iter().any(|fit| fit.fast);
+        let fast = (0..=fits.len()).map(|from| fits[from..].iter().all(fast)).collect();
+        Self { requirement, shifts, groups, cut, fits, weights, hopes, fast }
     }
 
     /// Adds the best choices: of each option of the main role the best one.
@@ -173,7 +177,13 @@ impl<'s, 'a> Search<'s, 'a> {
         };
         let hope = hope + worth;
         let most = best.as_ref().map_or(floor, |(most, _)| *most);
-        if hope + self.hopes[role + 1] + ENOUGH <= most {
+        let fast = self.fast[role + 1]
+            && choice.iter().chain([&one]).enumerate().all(|(role, one)| match one {
+                Choice::Own(option) => self.fits[role][*option].fast,
+                Choice::SharedWith(_) => true,
+            });
+        let enough = if fast { ENOUGH } else { 0.0 };
+        if hope + self.hopes[role + 1] + enough <= most {
             return;
         }
         choice.push(one);
@@ -260,31 +270,43 @@ impl<'s, 'a> Search<'s, 'a> {
         }
     }
 
+    /// What some roles of a shift get on average while no others work, with the step times of
+    /// their owners.
+    fn loads_of<'t>(
+        &self,
+        choice: &[Choice],
+        shift: &Shift,
+        roles: &[usize],
+        steps: &impl Fn(usize) -> &'t StepTable,
+    ) -> Vec<RoleLoad> {
+        const DEVICES: [[u32; 1]; GROUPS] = [[0], [1], [2]];
+        let (mut owners, mut servers) = (Vec::new(), Vec::new());
+        let mut demands: Vec<Demand> = Vec::with_capacity(roles.len());
+        for (place, role) in shift.roles.iter().enumerate() {
+            if !roles.contains(role) {
+                continue;
+            }
+            let owner = Self::owner(choice, *role);
+            let server = owners.iter().position(|one| *one == owner).unwrap_or_else(|| {
+                owners.push(owner);
+                let devices = &DEVICES[self.group_of(owner)][..];
+                servers.push(Serving { steps: steps(owner), devices });
+                owners.len() - 1
+            });
+            demands.push(Demand { server, ..shift.demands[place] });
+        }
+        loads(&servers, Sharing::TimeSlice, &demands)
+    }
+
     /// What every role gets on average while its shift works, with the step times of its owner.
     fn loaded<'t>(
-        &'t self,
+        &self,
         choice: &[Choice],
         steps: impl Fn(usize) -> &'t StepTable,
     ) -> Vec<RoleLoad> {
-        const DEVICES: [[u32; 1]; GROUPS] = [[0], [1], [2]];
         let mut all: Vec<Option<RoleLoad>> = vec![None; choice.len()];
         for shift in self.shifts {
-            if shift.roles.iter().all(|role| all[*role].is_some()) {
-                continue;
-            }
-            let (mut owners, mut servers) = (Vec::new(), Vec::new());
-            let mut demands: Vec<Demand> = Vec::with_capacity(shift.roles.len());
-            for (place, role) in shift.roles.iter().enumerate() {
-                let owner = Self::owner(choice, *role);
-                let server = owners.iter().position(|one| *one == owner).unwrap_or_else(|| {
-                    owners.push(owner);
-                    let devices = &DEVICES[self.group_of(owner)][..];
-                    servers.push(Serving { steps: steps(owner), devices });
-                    owners.len() - 1
-                });
-                demands.push(Demand { server, ..shift.demands[place] });
-            }
-            let loads = loads(&servers, Sharing::TimeSlice, &demands);
+            let loads = self.loads_of(choice, shift, &shift.roles, &steps);
             for (role, load) in shift.roles.iter().zip(loads) {
                 all[*role].get_or_insert(load);
             }
@@ -293,11 +315,37 @@ impl<'s, 'a> Search<'s, 'a> {
         all.into_iter().flatten().collect()
     }
 
+    /// Speed of every role while its shift works. Groups share nothing: each is looked at alone,
+    /// and a role that has one to itself is known.
+    fn speeds(&self, choice: &[Choice]) -> Vec<TokensPerSec> {
+        let mut all: Vec<Option<TokensPerSec>> = vec![None; choice.len()];
+        for shift in self.shifts {
+            for group in 0..self.groups.len() {
+                let here = |role: &usize| self.group_of(*role) == group;
+                let together: Vec<usize> = shift.roles.iter().copied().filter(here).collect();
+                if together.iter().all(|role| all[*role].is_some()) {
+                    continue;
+                }
+                if let [role] = together[..] {
+                    all[role].get_or_insert(self.fit_of(choice, role).solo);
+                    continue;
+                }
+                let steps = |owner: usize| &self.fit_of(choice, owner).steps;
+                let loads = self.loads_of(choice, shift, &together, &steps);
+                for (role, load) in together.iter().zip(loads) {
+                    all[*role].get_or_insert(load.loaded);
+                }
+            }
+        }
+        // Every role works in some shift.
+        all.into_iter().flatten().collect()
+    }
+
     /// Points of a complete choice; a choice that meets every minimum speed beats any that does not.
     fn value(&self, choice: &[Choice]) -> f64 {
-        let loads = self.loaded(choice, |owner| &self.fit_of(choice, owner).steps);
-        let served = loads.iter().enumerate();
-        let served = served.map(|(role, load)| (self.fit_of(choice, role).option, load.loaded));
+        let speeds = self.speeds(choice);
+        let served = speeds.iter().enumerate();
+        let served = served.map(|(role, speed)| (self.fit_of(choice, role).option, *speed));
         value(self.requirement, served, self.weights)
     }
 

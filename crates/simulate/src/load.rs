@@ -58,8 +58,10 @@ pub struct RoleLoad {
     pub busy: f64,
 }
 
-/// Rounds until the cycles have settled; more change less than a part in a thousand.
+/// Most rounds until the cycles have settled.
 const ROUNDS: u32 = 30;
+/// They have when no gap and no number of generating streams changes by more than this in a round.
+const SETTLED: f64 = 1e-3;
 /// An engine spends at most this share of its time on prompts before they pile up.
 const MOST_PROMPTS: f64 = 0.9;
 
@@ -180,7 +182,9 @@ pub fn loads(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand]) -> Vec<
         .collect();
     let mut busy = vec![0.0; servers.len()];
     for _ in 0..ROUNDS {
-        round(servers, sharing, demands, &mut cycles, &mut busy);
+        if round(servers, sharing, demands, &mut cycles, &mut busy) < SETTLED {
+            break;
+        }
     }
     demands
         .iter()
@@ -201,14 +205,16 @@ pub fn loads(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand]) -> Vec<
         .collect()
 }
 
-/// One round: gaps from how busy everybody is, then how busy everybody is from the gaps.
+/// One round: gaps from how busy everybody is, then how busy everybody is from the gaps. Returns
+/// the largest change: of a gap as a part of it, of generating streams, of how busy an engine is.
 fn round(
     servers: &[Load<'_>],
     sharing: Sharing,
     demands: &[Demand],
     cycles: &mut [Cycle],
     busy: &mut [f64],
-) {
+) -> f64 {
+    let mut moved: f64 = 0.0;
     for index in 0..demands.len() {
         let demand = &demands[index];
         let own = demand.streams.unwrap_or(1.0);
@@ -239,9 +245,12 @@ fn round(
         let limit = demand.streams.unwrap_or(f64::INFINITY);
         let cycle = &mut cycles[index];
         // Half of the way each round, so that it does not swing.
+        let before = *cycle;
         cycle.gap = f64::midpoint(cycle.gap, gap);
         cycle.rate = f64::midpoint(cycle.rate, rate);
         cycle.generating = (cycle.rate * demand.output * cycle.gap).min(limit).min(1_024.0);
+        moved = moved.max((cycle.gap / before.gap - 1.0).abs());
+        moved = moved.max((cycle.generating - before.generating).abs());
     }
     for (server, busy) in busy.iter_mut().enumerate() {
         let idle: f64 = demands
@@ -256,8 +265,11 @@ fn round(
                 }
             })
             .product();
+        let before = *busy;
         *busy = 1.0 - idle;
+        moved = moved.max((*busy - before).abs());
     }
+    moved
 }
 
 /// Share of its time an engine spends on prompts.
