@@ -2,6 +2,11 @@
 //! stay below 50 ms.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "writes the file that is read"
+)]
 
 use std::hint::black_box;
 

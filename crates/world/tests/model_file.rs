@@ -118,7 +118,7 @@ fn little_more_is_read_than_a_header_of_real_size() {
     let header = real_size::write(&path).unwrap();
     let file = at(&path).unwrap();
     assert_eq!((file.header_bytes, file.tensors.len()), (header, 752));
-    assert!(file.tensor_bytes() > 60_000_000_000 && header > 8 << 20, "{header}");
+    assert!(file.tensor_bytes() > 60_000_000_000 && header > 5 << 20, "{header}");
     // Long lists are passed over, so less than the header may be read, never much more.
     assert!(file.read_bytes < header + (1 << 20), "{} of {header}", file.read_bytes);
 }

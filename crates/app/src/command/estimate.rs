@@ -53,11 +53,11 @@ pub(crate) struct Args {
     /// Load the vision tower as well
     #[arg(long)]
     vision: bool,
-    #[command(flatten)]
-    devices: Devices,
     /// Show every term with its formula and sources
     #[arg(long)]
     explain: bool,
+    #[command(flatten)]
+    devices: Devices,
 }
 
 /// What the engine is told about devices and host.

@@ -24,7 +24,7 @@ const TENSORS: [&str; 8] = [
 ];
 
 /// Writes the file and returns the length of its header.
-pub fn write(path: &Path) -> std::io::Result<u64> {
+pub(crate) fn write(path: &Path) -> std::io::Result<u64> {
     let mut header = b"GGUF\x03\0\0\0".to_vec();
     let text = |header: &mut Vec<u8>, text: &str| {
         header.extend((text.len() as u64).to_le_bytes());
