@@ -259,7 +259,10 @@ impl From<EstimateError> for Failure {
                 Self::new(INPUT, message).hint("use `--gpu-layers` for models without experts")
             }
             EstimateError::Memory(MemoryError::Shares { devices, .. }) => Self::new(INPUT, message)
-                .hint(format!("give `--tensor-split` {devices} numbers with commas between them")),
+                .hint(match devices {
+                    1 => "leave `--tensor-split` away: there is one device".to_owned(),
+                    _ => format!("give `--tensor-split` {devices} numbers with commas between them"),
+                }),
             EstimateError::Memory(_) => Self::missing(message),
             EstimateError::KvType { .. } => {
                 Self::new(INPUT, message).hint("choose another `--kv-type` or `--engine`")

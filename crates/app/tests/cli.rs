@@ -52,6 +52,76 @@ shows!(
     estimate_that_does_not_fit,
     ["estimate", "qwen3-32b", "--on", "RTX 5080", "--quant", "q8_0"]
 );
+shows!(
+    estimate_that_needs_the_host,
+    ["estimate", "gpt-oss-120b", "--on", "RTX 4090", "--context", "32768"]
+);
+shows!(
+    estimate_of_experts_on_the_host,
+    [
+        "estimate",
+        "gpt-oss-120b",
+        "--on",
+        "RTX 4090",
+        "--context",
+        "32768",
+        "--n-cpu-moe",
+        "27",
+        "--host-memory",
+        "64GB",
+        "--host-bandwidth",
+        "57",
+        "--explain"
+    ]
+);
+shows!(
+    estimate_of_two_cards_and_a_host,
+    [
+        "estimate",
+        "llama-3.3-70b",
+        "--on",
+        "2x RTX 3090",
+        "--context",
+        "16384",
+        "--ngl",
+        "70",
+        "--tensor-split",
+        "3,2",
+        "--format",
+        "markdown"
+    ]
+);
+shows!(
+    estimate_of_a_host_that_is_too_small,
+    [
+        "estimate",
+        "llama-3.3-70b",
+        "--on",
+        "RTX 3090",
+        "--ngl",
+        "40",
+        "--host-memory",
+        "16",
+        "--format",
+        "csv"
+    ]
+);
+shows!(
+    estimate_of_a_pool,
+    [
+        "estimate",
+        "gpt-oss-20b",
+        "--on",
+        "RTX 5090",
+        "--engine",
+        "vllm",
+        "--streams",
+        "8",
+        "--gpu-memory-utilization",
+        "0.85",
+        "--explain"
+    ]
+);
 shows!(fit_of_a_tier, ["fit", "--tier", "24gb", "--as-of", "2026-11-21"]);
 shows!(need, ["need", "qwen3-32b", "--speed", "20", "--as-of", "2026-11-21"]);
 shows!(plan_of_february, ["plan", "--as-of", "2026-02-17"]);
@@ -69,6 +139,18 @@ shows!(context_beyond_the_limit, ["estimate", "qwen3-8b", "--on", "RTX 5090", "-
 shows!(
     engine_that_does_not_run_there,
     ["estimate", "qwen3-8b", "--on", "RTX 5090", "--engine", "mlx-lm", "--quant", "mlx-4bit"]
+);
+shows!(
+    no_host_beside_unified_memory,
+    ["estimate", "qwen3-8b", "--on", "Mac Studio M3 Ultra 96 GB", "--gpu-layers", "4"]
+);
+shows!(
+    more_shares_than_cards,
+    ["estimate", "qwen3-8b", "--on", "RTX 3090", "--tensor-split", "1,2"]
+);
+shows!(
+    a_cache_type_the_engine_lacks,
+    ["estimate", "qwen3-8b", "--on", "RTX 3090", "--engine", "ollama", "--kv-type", "q5_0"]
 );
 shows!(fit_with_nothing, ["fit", "RTX 3090", "--context", "32k", "--speed", "5000"]);
 shows!(plan_with_too_little_money, ["plan", "--budget", "100..200", "--as-of", "2026-11-21"]);

@@ -153,7 +153,8 @@ impl<'a> Moment<'a> {
             latent => latent,
         };
         let combined = if self.combines { used * width } else { 0 };
-        let mixture = if used > 0 { gated * used * expert + combined } else { 0 };
+        let weighted = self.layout.dim("weighted_inputs");
+        let mixture = if used > 0 { gated * used * expert + combined + weighted } else { 0 };
         let latent_streams = if gated == 1 && used > 0 { 2 * self.hidden } else { 0 };
         let streams = if side == Side::Device { 2 } else { 3 } * self.hidden;
         dense.max(mixture + latent_streams) + streams + self.query(side) + self.constant(side)

@@ -63,7 +63,7 @@ pub enum MemoryError {
         engine: String,
     },
     /// As many shares as devices are needed.
-    #[error("{given} shares were given for {devices} devices")]
+    #[error("{given} shares were given for {devices} device{}", if *devices == 1 { "" } else { "s" })]
     Shares {
         /// How many were given.
         given: usize,

@@ -126,3 +126,124 @@ fn models_of_plain_families_survive_the_way_through_a_header() {
     }
     assert!(count > 80, "{count}");
 }
+
+/// A checkpoint as `transformers` writes it: names with shapes, output dimension first; those of a
+/// layer for each layer, those of an expert for each expert.
+fn checkpoint(config: &[(&str, i128)], kind: &str, tensors: &[(&str, &[u64])]) -> ModelFile {
+    let mut keys: BTreeMap<String, Value> =
+        config.iter().map(|(key, value)| ((*key).to_owned(), Value::Whole(*value))).collect();
+    keys.insert("model_type".to_owned(), Value::Text(kind.to_owned()));
+    let of = |key: &str| config.iter().find(|(own, _)| *own == key).map_or(1, |(_, value)| *value);
+    let (layers, experts) = (of("num_hidden_layers"), of("num_experts"));
+    let mut all = Vec::new();
+    for (name, shape) in tensors {
+        let layers = if name.contains("{layer}") { layers } else { 1 };
+        let experts = if name.contains("{expert}") { experts } else { 1 };
+        for layer in 0..layers {
+            for expert in 0..experts {
+                let name = name.replace("{layer}", &layer.to_string());
+                all.push(FileTensor {
+                    name: name.replace("{expert}", &expert.to_string()),
+                    shape: shape.to_vec(),
+                    kind: "BF16".to_owned(),
+                    bytes: shape.iter().product::<u64>() * 2,
+                });
+            }
+        }
+    }
+    let location = "checkpoint".to_owned();
+    ModelFile { location, kind: FileKind::Safetensors, keys, tensors: all, ..ModelFile::default() }
+}
+
+/// Qwen3-30B-A3B as published.
+fn qwen3_moe() -> ModelFile {
+    checkpoint(
+        &[
+            ("num_hidden_layers", 48),
+            ("hidden_size", 2048),
+            ("vocab_size", 151_936),
+            ("num_attention_heads", 32),
+            ("num_key_value_heads", 4),
+            ("head_dim", 128),
+            ("intermediate_size", 6144),
+            ("num_experts", 128),
+            ("num_experts_per_tok", 8),
+            ("moe_intermediate_size", 768),
+            ("max_position_embeddings", 40_960),
+        ],
+        "qwen3_moe",
+        &[
+            ("model.embed_tokens.weight", &[151_936, 2048]),
+            ("model.norm.weight", &[2048]),
+            ("lm_head.weight", &[151_936, 2048]),
+            ("model.layers.{layer}.input_layernorm.weight", &[2048]),
+            ("model.layers.{layer}.post_attention_layernorm.weight", &[2048]),
+            ("model.layers.{layer}.self_attn.q_proj.weight", &[4096, 2048]),
+            ("model.layers.{layer}.self_attn.k_proj.weight", &[512, 2048]),
+            ("model.layers.{layer}.self_attn.v_proj.weight", &[512, 2048]),
+            ("model.layers.{layer}.self_attn.o_proj.weight", &[2048, 4096]),
+            ("model.layers.{layer}.self_attn.q_norm.weight", &[128]),
+            ("model.layers.{layer}.self_attn.k_norm.weight", &[128]),
+            ("model.layers.{layer}.mlp.gate.weight", &[128, 2048]),
+            ("model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight", &[768, 2048]),
+            ("model.layers.{layer}.mlp.experts.{expert}.up_proj.weight", &[768, 2048]),
+            ("model.layers.{layer}.mlp.experts.{expert}.down_proj.weight", &[2048, 768]),
+        ],
+    )
+}
+
+fn differences(file: &ModelFile) -> Vec<String> {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    model_of_file(&catalog, file, "2026-11-21".parse().unwrap()).unwrap().differences
+}
+
+#[test]
+fn every_tensor_of_a_checkpoint_is_compared_by_name() {
+    let file = qwen3_moe();
+    assert_eq!(differences(&file), Vec::<String>::new());
+    // The published number of parameters.
+    let elements: u64 = file.tensors.iter().map(|one| one.shape.iter().product::<u64>()).sum();
+    assert_eq!(elements, 30_532_122_624);
+    assert!((loaded(&file) / (2.0 * elements as f64) - 1.0).abs() < 0.01, "{}", loaded(&file));
+}
+
+#[test]
+fn what_a_checkpoint_lacks_or_has_beside_is_named_once_for_all_layers() {
+    let mut file = qwen3_moe();
+    file.tensors.retain(|tensor| !tensor.name.ends_with("k_norm.weight"));
+    for tensor in &mut file.tensors {
+        if tensor.name.ends_with("layers.3.self_attn.o_proj.weight") {
+            tensor.shape[1] += 1;
+        }
+        if tensor.name.ends_with("layers.7.mlp.gate.weight") {
+            "model.layers.7.mlp.door.weight".clone_into(&mut tensor.name);
+        }
+    }
+    insta::assert_snapshot!(differences(&file).join("\n"), @"
+    attn_k_norm.weight: expected, not found (48 layers)
+    attn_output.weight: 8388608 elements expected, 8390656 found
+    ffn_gate_inp.weight: expected, not found
+    1 tensors with other names, such as model.layers.7.mlp.door.weight
+    ");
+}
+
+#[test]
+fn packed_tensors_are_known_by_their_names() {
+    let mut file = qwen3_moe();
+    let mut more = Vec::new();
+    for tensor in &mut file.tensors {
+        if let Some(stem) = tensor.name.strip_suffix("_proj.weight") {
+            let stem = format!("{stem}_proj");
+            for part in ["qzeros", "scales"] {
+                more.push(FileTensor { name: format!("{stem}.{part}"), ..tensor.clone() });
+            }
+            tensor.name = format!("{stem}.qweight");
+            tensor.shape[1] /= 8;
+        }
+    }
+    file.tensors.extend(more);
+    let config = "quantization_config";
+    file.keys.insert(format!("{config}.quant_method"), Value::Text("awq".to_owned()));
+    file.keys.insert(format!("{config}.bits"), Value::Whole(4));
+    assert_eq!(differences(&file), Vec::<String>::new());
+}

@@ -20,6 +20,8 @@ use localrig_world::model_file::{
 };
 use proptest::prelude::*;
 
+mod real_size;
+
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
@@ -107,6 +109,18 @@ fn of_a_file_of_60_gb_only_the_header_is_read() {
     let file = at(&path).unwrap();
     assert_eq!(file.tensor_bytes(), 60_000_000_000);
     assert!(file.read_bytes < file.header_bytes + (1 << 20), "{}", file.read_bytes);
+}
+
+#[test]
+fn little_more_is_read_than_a_header_of_real_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.gguf");
+    let header = real_size::write(&path).unwrap();
+    let file = at(&path).unwrap();
+    assert_eq!((file.header_bytes, file.tensors.len()), (header, 752));
+    assert!(file.tensor_bytes() > 60_000_000_000 && header > 5 << 20, "{header}");
+    // Long lists are passed over, so less than the header may be read, never much more.
+    assert!(file.read_bytes < header + (1 << 20), "{} of {header}", file.read_bytes);
 }
 
 #[test]

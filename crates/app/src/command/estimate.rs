@@ -14,7 +14,7 @@ use localrig_facts::unit::{Bytes, BytesPerSec};
 use localrig_plan::option::usual_format;
 use localrig_report::estimate::{csv, page};
 
-use crate::failure::{Failure, INPUT, NOTHING_FITS};
+use crate::failure::{Failure, INPUT, MISSING_FACT, NOTHING_FITS};
 use crate::output::Output;
 use crate::{amount, command};
 
@@ -53,11 +53,11 @@ pub(crate) struct Args {
     /// Load the vision tower as well
     #[arg(long)]
     vision: bool,
-    #[command(flatten)]
-    devices: Devices,
     /// Show every term with its formula and sources
     #[arg(long)]
     explain: bool,
+    #[command(flatten)]
+    devices: Devices,
 }
 
 /// What the engine is told about devices and host.
@@ -171,7 +171,16 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         return Err(too_large(&answer));
     }
     // Memory is known and printed; that speed is not must not pass unnoticed.
-    missing.map_or(Ok(()), |missing| Err(Failure::missing(format!("no speed: {missing}"))))
+    let Some(missing) = missing else { return Ok(()) };
+    let message = format!("no speed: {missing}");
+    let spread = answer.memory.spread.as_ref();
+    let on_host = spread.is_some_and(|spread| spread.offloaded.is_some());
+    Err(if on_host && setting.host_bandwidth.is_none() {
+        Failure::new(MISSING_FACT, message)
+            .hint("two channels of DDR5-5600 are `--host-bandwidth 89.6`")
+    } else {
+        Failure::missing(message)
+    })
 }
 
 /// What is too large, and what would help.
@@ -180,7 +189,7 @@ fn too_large(answer: &Answer) -> Failure {
     let gib = |bytes: Bytes| format!("{:.1} GiB", bytes.to_gib());
     let places =
         memory.spread.iter().flat_map(|spread| spread.devices.iter().chain([&spread.host]));
-    let details = places
+    let details: Vec<String> = places
         .filter(|place| place.verdict == Some(Verdict::No))
         .filter_map(|place| {
             let (needed, usable) = (gib(place.total_bytes.value), gib(place.usable_bytes?));
@@ -188,8 +197,14 @@ fn too_large(answer: &Answer) -> Failure {
         })
         .collect();
     let (needed, usable) = (gib(memory.total_bytes.value), gib(memory.usable_bytes));
-    let failure =
-        Failure::new(NOTHING_FITS, format!("it does not fit: {needed} needed, {usable} usable"));
+    // Of several places the full ones are named, else the one there is.
+    let several = memory.spread.as_ref().is_some_and(|spread| !spread.is_plain());
+    let failure = if several {
+        Failure::new(NOTHING_FITS, "it does not fit").details(details)
+    } else {
+        let message = format!("it does not fit: {needed} needed, {usable} usable");
+        Failure::new(NOTHING_FITS, message)
+    };
     let limits = answer.limits.as_ref();
     let ways: Vec<String> = limits
         .into_iter()
@@ -200,11 +215,6 @@ fn too_large(answer: &Answer) -> Failure {
             format!("`{}` and {} on the host", limit.setting, gib(limit.host_bytes))
         })
         .collect();
-    let failure = if memory.spread.as_ref().is_some_and(|spread| !spread.is_plain()) {
-        failure.details(details)
-    } else {
-        failure
-    };
     let failure = match &ways[..] {
         [] => failure,
         _ => failure.hint(format!("it fits with {}", ways.join(", or with "))),

@@ -4,6 +4,7 @@
 //! tensors the model should have, and every one is compared with the file. So a file either is
 //! understood, or the answer says which tensors are not as expected.
 
+mod checkpoint;
 mod config;
 mod format;
 mod gguf;
@@ -207,7 +208,7 @@ pub fn model_of_file(
     model.parameters.total = layout.parameters().total;
     let differences = match file.kind {
         FileKind::Gguf => gguf::differences(file, &layout),
-        FileKind::Safetensors => Vec::new(),
+        FileKind::Safetensors => checkpoint::differences(file, &layout),
     };
     let format = format::of(catalog, file, &layout, &stem, source)?;
     Ok(FileModel { id, model, format, differences })

@@ -5,7 +5,7 @@ use localrig_facts::Basis;
 use super::{Pace, Stage};
 use crate::decode::{kernels, layer_weight};
 use crate::fit::interval::Kind;
-use crate::parameter::Parameter;
+use crate::parameter::{Constants, Parameter};
 use crate::setup::{Setup, stack_word};
 use crate::term::Term;
 use crate::work::Work;
@@ -81,16 +81,8 @@ impl Pace<'_> {
         add("recurrent state", "read and written once per stream".to_owned(), step.state, &[own]);
         let further = format!("{:.0} us for each after the first", value(Parameter::StreamUs));
         add("further streams", further, step.streams, &[own]);
-        if let Some((offloaded, bandwidth)) = self.offloaded {
-            let host = format!(
-                "{:.0} % of the experts a token uses and {:.0} % of the other weights / ({:.0} GB/s * share {:.2}), and {:.0} us for each such layer",
-                offloaded.expert_share * 100.0,
-                offloaded.base_share * 100.0,
-                bandwidth.to_gb_per_s(),
-                value(Parameter::HostShare),
-                value(Parameter::BoundaryUs),
-            );
-            add("host", host, step.host, &[own]);
+        if let Some(formula) = self.host_formula(constants) {
+            add("host", formula, step.host, &[own]);
         }
         let split = stage.split;
         let link = format!(
@@ -118,6 +110,19 @@ impl Pace<'_> {
             &["calibration/interval"],
         ));
         terms
+    }
+
+    /// How the time of the part in host memory comes about.
+    fn host_formula(&self, constants: &Constants) -> Option<String> {
+        let (offloaded, bandwidth) = self.offloaded?;
+        Some(format!(
+            "{:.0} % of the experts a token uses and {:.0} % of the other weights / ({:.0} GB/s * share {:.2}), and {:.0} us for each such layer",
+            offloaded.expert_share * 100.0,
+            offloaded.base_share * 100.0,
+            bandwidth.to_gb_per_s(),
+            constants[Parameter::HostShare],
+            constants[Parameter::BoundaryUs],
+        ))
     }
 }
 
