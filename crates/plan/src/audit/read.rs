@@ -190,6 +190,8 @@ impl About<'_> {
                     model: model.clone(),
                     format: self.format.map(str::to_owned),
                     context_tokens: self.context_tokens,
+                    streams: None,
+                    beside: Vec::new(),
                     says,
                 });
             }
@@ -285,6 +287,8 @@ fn figure_in(quantity: Quantity, cell: &str) -> Option<[f64; 2]> {
         }
         Quantity::Power => cell.contains('W').then(|| range(&PLAIN.captures(cell)?, 1)).flatten(),
         Quantity::Price => range(&PLAIN.captures(cell)?, 1),
+        // They need more than a table says: how many streams, and what runs beside.
+        Quantity::StreamShare | Quantity::LoadedSpeed => None,
     }
 }
 
