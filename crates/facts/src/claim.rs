@@ -125,8 +125,23 @@ pub struct Statement {
     pub format: Option<String>,
     /// The context, for KV caches.
     pub context_tokens: Option<u64>,
+    /// Streams of the model at the same time, for speeds while others run.
+    pub streams: Option<u32>,
+    /// Models that run beside it on the same machine.
+    #[serde(default)]
+    pub beside: Vec<Beside>,
     /// The least and most that is said; the same twice for a single figure.
     pub says: [f64; 2],
+}
+
+/// A model that runs beside another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// The model.
+    pub model: String,
+    /// Its streams at the same time.
+    pub streams: u32,
 }
 
 /// What a statement gives a figure of.
@@ -155,6 +170,10 @@ pub enum Quantity {
     KvCache,
     /// Speed of one stream, tok/s.
     Speed,
+    /// Share of its speed alone that each of several streams keeps, percent.
+    StreamShare,
+    /// Speed of each stream while several, and other models, generate on the machine, tok/s.
+    LoadedSpeed,
     /// Price of a machine, CHF.
     Price,
 }
@@ -173,6 +192,8 @@ impl Quantity {
             Self::Size => "size",
             Self::KvCache => "KV cache",
             Self::Speed => "speed",
+            Self::StreamShare => "share of the speed alone",
+            Self::LoadedSpeed => "speed beside others",
             Self::Price => "price",
         }
     }
@@ -186,7 +207,8 @@ impl Quantity {
             Self::Nvlink => "",
             Self::TotalParameters | Self::ActiveParameters => "B",
             Self::Context => "tokens",
-            Self::Speed => "tok/s",
+            Self::Speed | Self::LoadedSpeed => "tok/s",
+            Self::StreamShare => "%",
             Self::Price => "CHF",
         }
     }

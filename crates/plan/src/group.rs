@@ -154,9 +154,8 @@ impl<'a> Groups<'a> {
         cut: &Cut<'a>,
         best: &mut Best<'a>,
     ) -> Result<(), Unplaced> {
-        let lacking = cut.group_of.iter().enumerate();
-        let lacking =
-            lacking.filter_map(|(role, group)| groups[*group].lacking[role].clone()).next();
+        let mut roles = cut.group_of.iter().enumerate();
+        let lacking = roles.find_map(|(role, group)| groups[*group].lacking[role].clone());
         if let Some(lacking) = lacking {
             return Err(lacking);
         }

@@ -11,6 +11,7 @@ use localrig_plan::measured::Measurements;
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::requirement::Requirement;
+use localrig_simulate::workload::Workload;
 
 fn home_office() -> Requirement {
     let text = localrig_world::requirement("home-office").unwrap();
@@ -22,10 +23,15 @@ fn february(catalog: &Catalog) -> Market<'_> {
     Market { catalog, region_id: "ch", region, date: "2026-02-17".parse().unwrap() }
 }
 
+fn habits() -> Workload {
+    let text = localrig_world::workload("home-office").unwrap();
+    Workload::parse("home-office", text, &BTreeMap::new()).unwrap()
+}
+
 fn of_february() -> (PlanAnswer, BTreeMap<String, Detail>) {
     let catalog = localrig_world::catalog(&[]).unwrap();
     let (market, requirement) = (february(&catalog), home_office());
-    let planner = Planner::new(market, &requirement).unwrap();
+    let planner = Planner::new(market, &requirement, &habits()).unwrap();
     let plan = planner.plan();
     let answer = PlanAnswer::new(&catalog, &plan);
     let details = details(&market, &plan, &answer).unwrap();

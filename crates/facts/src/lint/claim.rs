@@ -63,15 +63,17 @@ fn words(claim: &Claim, add: &mut impl FnMut(String)) {
 /// Whether a statement names what its quantity is a figure of, and the catalog has it.
 fn subject(catalog: &Catalog, check: &Statement) -> Result<(), String> {
     use Quantity::{
-        ActiveParameters, Bandwidth, Context, KvCache, Memory, Nvlink, Power, Price, Size, Speed,
-        TotalParameters,
+        ActiveParameters, Bandwidth, Context, KvCache, LoadedSpeed, Memory, Nvlink, Power, Price,
+        Size, Speed, StreamShare, TotalParameters,
     };
+    let loaded = matches!(check.quantity, StreamShare | LoadedSpeed);
     let wants_machine =
-        matches!(check.quantity, Memory | Bandwidth | Power | Nvlink | Price | Speed);
-    let wants_model = matches!(
-        check.quantity,
-        TotalParameters | ActiveParameters | Context | Size | KvCache | Speed
-    );
+        loaded || matches!(check.quantity, Memory | Bandwidth | Power | Nvlink | Price | Speed);
+    let wants_model = loaded
+        || matches!(
+            check.quantity,
+            TotalParameters | ActiveParameters | Context | Size | KvCache | Speed
+        );
     if wants_machine != check.machine.is_some() || wants_model != check.model.is_some() {
         return Err("names another subject than this quantity has".to_owned());
     }
@@ -79,6 +81,15 @@ fn subject(catalog: &Catalog, check: &Statement) -> Result<(), String> {
         || (check.quantity == KvCache) != check.context_tokens.is_some()
     {
         return Err("sizes have a format, KV caches a context, and nothing else has".to_owned());
+    }
+    if loaded != check.streams.is_some_and(|streams| streams > 0)
+        || (!check.beside.is_empty() && check.quantity != LoadedSpeed)
+        || check.beside.iter().any(|other| other.streams == 0)
+    {
+        return Err("speeds beside others have streams, and nothing else has".to_owned());
+    }
+    for other in &check.beside {
+        catalog.find::<Model>(&other.model).map_err(|error| error.to_string())?;
     }
     let [low, high] = check.says;
     if !(low.is_finite() && high.is_finite() && low >= 0.0 && high >= low) {

@@ -217,6 +217,8 @@ pub(super) fn figure_in(quantity: Quantity, cell: &str) -> Option<[f64; 2]> {
             let bare = cell.trim_start_matches("CHF").trim_start_matches("Fr.").trim_start();
             range(&PLAIN.captures(bare)?, 1, quantity)
         }
+        // They need more than a table says: how many streams, and what runs beside.
+        Quantity::StreamShare | Quantity::LoadedSpeed => None,
     }
 }
 

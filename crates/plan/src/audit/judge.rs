@@ -17,6 +17,7 @@ use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Catalog, Estimate, Id, witness};
 use serde::Serialize;
 
+use super::crowd::crowd;
 use crate::option::usual_format;
 use crate::price::{Goods, Market};
 
@@ -32,7 +33,7 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    fn unknown(holds: impl Into<String>) -> Self {
+    pub(super) fn unknown(holds: impl Into<String>) -> Self {
         Self { verdict: Verdict::Unverified, holds: holds.into(), source: String::new() }
     }
 }
@@ -50,7 +51,7 @@ fn tolerance(quantity: Quantity) -> f64 {
         // 128K is 131,072 to one and 128,000 to another.
         Quantity::Context | Quantity::Memory | Quantity::Bandwidth => 0.03,
         Quantity::KvCache => 0.02,
-        Quantity::Nvlink | Quantity::Speed => 0.0,
+        Quantity::Nvlink | Quantity::Speed | Quantity::StreamShare | Quantity::LoadedSpeed => 0.0,
     }
 }
 
@@ -71,6 +72,9 @@ pub fn judge(market: &Market<'_>, said: &Statement) -> Judgement {
         Quantity::Size => size(catalog, said).unwrap_or_else(Judgement::unknown),
         Quantity::KvCache => kv_cache(catalog, said).unwrap_or_else(Judgement::unknown),
         Quantity::Speed => speed(catalog, said).unwrap_or_else(Judgement::unknown),
+        Quantity::StreamShare | Quantity::LoadedSpeed => {
+            crowd(catalog, said).unwrap_or_else(Judgement::unknown)
+        }
     }
 }
 
@@ -315,7 +319,7 @@ fn kv_cache(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
 }
 
 /// Engines a speed is computed for; a figure that any of them explains is right.
-const ENGINES: [&str; 3] = ["llama.cpp", "vllm", "mlx-lm"];
+pub(super) const ENGINES: [&str; 3] = ["llama.cpp", "vllm", "mlx-lm"];
 
 /// A speed is right inside the interval of an engine, wrong above what memory can deliver, and
 /// otherwise unverified: engines, formats and depths differ.
@@ -416,7 +420,13 @@ mod tests {
                 count += all.len();
                 // Speeds depend on constants that are refitted; prices on the day.
                 let steady = |check: &&Statement| {
-                    !matches!(check.quantity, Quantity::Speed | Quantity::Price)
+                    !matches!(
+                        check.quantity,
+                        Quantity::Speed
+                            | Quantity::StreamShare
+                            | Quantity::LoadedSpeed
+                            | Quantity::Price
+                    )
                 };
                 let judged: Vec<&Judgement> = claim
                     .checks

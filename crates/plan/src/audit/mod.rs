@@ -3,6 +3,7 @@
 //! The claims of the catalog's documents are data, with their figures recomputed. Any other text is
 //! read for statements of the same kinds, and for claims that the catalog already knows.
 
+mod crowd;
 mod figure;
 mod judge;
 mod lexicon;

@@ -261,6 +261,8 @@ impl About<'_> {
                     model: model.clone(),
                     format: self.format.map(str::to_owned),
                     context_tokens: self.context_tokens,
+                    streams: None,
+                    beside: Vec::new(),
                     says,
                 });
             }
