@@ -247,3 +247,53 @@ fn packed_tensors_are_known_by_their_names() {
     file.keys.insert(format!("{config}.bits"), Value::Whole(4));
     assert_eq!(differences(&file), Vec::<String>::new());
 }
+
+#[test]
+fn names_of_fused_and_biased_tensors_are_read() {
+    // gpt-oss-20b as published: gate and up of all experts in one tensor, FP4 in blocks.
+    let mut file = checkpoint(
+        &[
+            ("num_hidden_layers", 24),
+            ("hidden_size", 2880),
+            ("vocab_size", 201_088),
+            ("num_attention_heads", 64),
+            ("num_key_value_heads", 8),
+            ("head_dim", 64),
+            ("intermediate_size", 2880),
+            ("num_local_experts", 32),
+            ("num_experts_per_tok", 4),
+            ("sliding_window", 128),
+            ("max_position_embeddings", 131_072),
+        ],
+        "gpt_oss",
+        &[
+            ("model.embed_tokens.weight", &[201_088, 2880]),
+            ("model.norm.weight", &[2880]),
+            ("lm_head.weight", &[201_088, 2880]),
+            ("model.layers.{layer}.input_layernorm.weight", &[2880]),
+            ("model.layers.{layer}.post_attention_layernorm.weight", &[2880]),
+            ("model.layers.{layer}.self_attn.q_proj.weight", &[4096, 2880]),
+            ("model.layers.{layer}.self_attn.q_proj.bias", &[4096]),
+            ("model.layers.{layer}.self_attn.k_proj.weight", &[512, 2880]),
+            ("model.layers.{layer}.self_attn.k_proj.bias", &[512]),
+            ("model.layers.{layer}.self_attn.v_proj.weight", &[512, 2880]),
+            ("model.layers.{layer}.self_attn.v_proj.bias", &[512]),
+            ("model.layers.{layer}.self_attn.o_proj.weight", &[2880, 4096]),
+            ("model.layers.{layer}.self_attn.o_proj.bias", &[2880]),
+            ("model.layers.{layer}.self_attn.sinks", &[64]),
+            ("model.layers.{layer}.mlp.router.weight", &[32, 2880]),
+            ("model.layers.{layer}.mlp.router.bias", &[32]),
+            ("model.layers.{layer}.mlp.experts.gate_up_proj_blocks", &[32, 5760, 90, 16]),
+            ("model.layers.{layer}.mlp.experts.gate_up_proj_scales", &[32, 5760, 90]),
+            ("model.layers.{layer}.mlp.experts.gate_up_proj_bias", &[32, 5760]),
+            ("model.layers.{layer}.mlp.experts.down_proj_blocks", &[32, 2880, 90, 16]),
+            ("model.layers.{layer}.mlp.experts.down_proj_scales", &[32, 2880, 90]),
+            ("model.layers.{layer}.mlp.experts.down_proj_bias", &[32, 2880]),
+        ],
+    );
+    let method = "quantization_config.quant_method";
+    file.keys.insert(method.to_owned(), Value::Text("mxfp4".to_owned()));
+    assert_eq!(differences(&file), Vec::<String>::new());
+    file.tensors.retain(|tensor| !tensor.name.ends_with("sinks"));
+    assert_eq!(differences(&file), ["attn_sinks.weight: expected, not found (24 layers)"]);
+}

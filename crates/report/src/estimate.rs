@@ -78,7 +78,10 @@ fn summary(answer: &Answer) -> Vec<Text> {
     let spread = memory.spread.as_ref().filter(|spread| !spread.is_plain());
     let fullest = spread.and_then(fullest);
     let (what, total, usable) = match fullest {
-        Some((place, usable)) => (format!("{} holds ", place.name), place.total_bytes, usable),
+        Some((place, usable)) => {
+            let article = if place.name == "host" { "the " } else { "" };
+            (format!("{article}{} holds ", place.name), place.total_bytes, usable)
+        }
         None => (String::new(), total, memory.usable_bytes),
     };
     let mut said = vec![Text::default().strong(word).plain(format!(
@@ -88,7 +91,8 @@ fn summary(answer: &Answer) -> Vec<Text> {
         gib(total.low),
         gib(total.high)
     ))];
-    if let Some(spread) = spread.filter(|spread| spread.offloaded.is_some()) {
+    let is_host = fullest.is_some_and(|(place, _)| place.name == "host");
+    if let Some(spread) = spread.filter(|spread| spread.offloaded.is_some() && !is_host) {
         let held = gib(spread.host.total_bytes.value);
         said.push(Text::from(match spread.host.usable_bytes {
             Some(usable) => format!("The host holds {held} of {} GiB", gib(usable)),
@@ -103,13 +107,15 @@ fn summary(answer: &Answer) -> Vec<Text> {
         said.extend(ways(limits, spread));
     }
     if let Some(pool) = &memory.pool {
-        said.push(Text::from("Requests of ").plain(format!(
-            "{} tokens at once: {} ({} to {}); the pool holds {} tokens",
+        said.push(Text::from(format!(
+            "Requests of {} tokens at once: {} ({} to {}); the pool holds {} tokens{}",
             count(answer.asked.context_tokens),
             pool.requests.value,
             pool.requests.low,
             pool.requests.high,
             count(pool.tokens.value.get() as u64),
+            // Windowed layers keep fewer, so more requests fit than the figure suggests.
+            if pool.groups > 1 { " in every group of layers" } else { "" },
         )));
     }
     said.push(Text::from(match memory.largest_context_tokens {
@@ -121,7 +127,11 @@ fn summary(answer: &Answer) -> Vec<Text> {
             },
             count(largest),
             count(answer.asked.context_tokens),
-            memory.streams_that_fit
+            match memory.streams_that_fit {
+                // The search ends here.
+                1024.. => "1,024 or more".to_owned(),
+                streams => streams.to_string(),
+            }
         ),
         None => "No context fits".to_owned(),
     }));
@@ -130,14 +140,14 @@ fn summary(answer: &Answer) -> Vec<Text> {
     } else if let Some(speed) = &answer.speed
         && let (Some(empty), Some(full)) = (speed.decode.first(), speed.decode.last())
     {
-        said.push(
-            Text::default()
-                .strong(format!("{} tok/s", two_digits(empty.per_stream_tok_per_s.value.get())))
-                .plain(format!(
-                    " with an empty context, {} with a full one",
-                    two_digits(full.per_stream_tok_per_s.value.get())
-                )),
-        );
+        let text = Text::default()
+            .strong(format!("{} tok/s", two_digits(empty.per_stream_tok_per_s.value.get())))
+            .plain(" with an empty context");
+        let full = two_digits(full.per_stream_tok_per_s.value.get());
+        said.push(match speed.decode.len() {
+            1 => text,
+            _ => text.plain(format!(", {full} with a full one")),
+        });
     }
     said
 }
