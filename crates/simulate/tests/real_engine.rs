@@ -38,7 +38,13 @@ struct Answer {
 }
 
 /// Sends requests to a real server, the path of whose python is given.
-fn ask(python: &Path, size: &str, slots: u32, streams: u32, [prompt, output]: [u32; 2]) -> Vec<Answer> {
+fn ask(
+    python: &Path,
+    size: &str,
+    slots: u32,
+    streams: u32,
+    [prompt, output]: [u32; 2],
+) -> Vec<Answer> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/engine/streams.py");
     let numbers = [slots, streams, prompt, output].map(|one| one.to_string());
     let done = Command::new(python).arg(script).arg(size).args(numbers).output();
