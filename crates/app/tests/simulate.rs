@@ -183,7 +183,7 @@ fn what_cannot_be_simulated_says_why_and_what_to_do() {
     error: Qwen2.5-VL-7B-Instruct is made for at most 128000 tokens of context, role `main` has 131072
 
     exit 3
-    error: `main qwen3-32b` is no place: write ROLE=MODEL[:FORMAT[:ENGINE]][@DEVICES]
+    error: `main qwen3-32b` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
 
     exit 5
     error: device 0 (NVIDIA GeForce RTX 5090): 92.3 GiB needed, 32.0 GiB usable less 1.0 GiB to be kept free

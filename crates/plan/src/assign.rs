@@ -30,6 +30,9 @@ pub struct Served<'a> {
     pub busy: Estimate<TokensPerSec>,
     /// Speed of one stream with an empty context when nothing else runs, as benchmarks measure it.
     pub alone: Estimate<TokensPerSec>,
+    /// Share of its answers in time: within the workload's limit on the first token, and when they
+    /// are simulated, at least as fast as the role's minimum.
+    pub in_time: f64,
     /// What a simulation says; `None` when `busy` comes from means.
     pub simulated: Option<Simulated>,
 }
@@ -41,8 +44,10 @@ pub struct Simulated {
     pub slowest_20th_tok_per_s: TokensPerSec,
     /// Time to the first token: median and the slowest in twenty.
     pub first_token_s: [Seconds; 2],
-    /// Share of answers within the workload's limits on first token and speed.
-    pub within_limits_share: f64,
+    /// Longest time to the first token that the workload takes for in time; absent = any.
+    pub first_token_limit_s: Option<Seconds>,
+    /// Share of answers in time: within that limit, and at least as fast as the role's minimum.
+    pub in_time_share: f64,
     /// When more comes than can be done: requests per second that come, and that are answered.
     pub saturated: Option<Saturated>,
 }

@@ -35,8 +35,9 @@ pub(crate) struct Fit<'a> {
     pub(crate) steps: StepTable,
     /// What they rest on.
     pub(crate) basis: Basis,
-    /// What its role gets if nothing else runs beside it: the most it can get.
-    pub(crate) solo: TokensPerSec,
+    /// What its role gets if nothing else runs beside it, and the share of answers in time: the
+    /// most it can get.
+    pub(crate) solo: (TokensPerSec, f64),
     /// Whether that meets the role's minimum.
     pub(crate) fast: bool,
     /// Points it would give then: the most it can give.
@@ -283,7 +284,8 @@ impl<'a> GroupFits<'a> {
         let (mut fits, mut lacking) = (Vec::new(), Vec::new());
         for (index, role) in requirement.roles.iter().enumerate() {
             let (mut own, mut unfit) = (Vec::new(), Unfits::default());
-            let demand = demand_of(shifts, index);
+            let (shift, place) = place_of(shifts, index);
+            let demand = Demand { server: 0, ..shift.demands[place] };
             // Larger caches first: a smaller type is worth a look only where that takes much.
             let mut small: Option<&ModelOption<'a>> = None;
             for option in &options[index] {
@@ -296,7 +298,7 @@ impl<'a> GroupFits<'a> {
                         small = little.then_some(option);
                         let crowded = draft.pace.decode(u64::from(demand.depth), role.streams);
                         let speed = crowded.per_stream_tok_per_s.value;
-                        draft.worth = role_value(requirement, role, index, option, speed, weights);
+                        draft.worth = role_value(requirement, index, option, (speed, 1.0), weights);
                         own.push(draft);
                     }
                     Err(reason) => unfit.add(reason),
@@ -309,12 +311,11 @@ impl<'a> GroupFits<'a> {
                 match draft.fit(streams) {
                     Ok(mut fit) => {
                         let server = [Load { steps: &fit.steps, devices: &[0] }];
-                        let speed = loads(&server, Sharing::TimeSlice, &[demand])[0].loaded;
-                        let option = fit.option;
-                        fit.solo = speed;
+                        let load = loads(&server, Sharing::TimeSlice, &[demand])[0];
+                        fit.solo = (load.loaded, shift.in_time(place, load.first));
                         let minimum = role.speed_minimum_tok_per_s;
-                        fit.fast = minimum.is_none_or(|minimum| speed >= minimum);
-                        fit.worth = role_value(requirement, role, index, option, speed, weights);
+                        fit.fast = minimum.is_none_or(|minimum| load.loaded >= minimum);
+                        fit.worth = role_value(requirement, index, fit.option, fit.solo, weights);
                         kept.push(fit);
                     }
                     Err(reason) => unfit.add(reason),
@@ -328,14 +329,11 @@ impl<'a> GroupFits<'a> {
     }
 }
 
-/// What a role asks of an engine of its own.
-fn demand_of(shifts: &[Shift], role: usize) -> Demand {
-    let at = |shift: &Shift| {
-        let place = shift.roles.iter().position(|one| *one == role)?;
-        Some(Demand { server: 0, ..shift.demands[place] })
-    };
+/// The first shift a role works in, and its place there.
+fn place_of(shifts: &[Shift], role: usize) -> (&Shift, usize) {
+    let at = |shift: &'_ Shift| shift.roles.iter().position(|one| *one == role);
     // Every role works in some shift.
-    shifts.iter().find_map(at).unwrap_or(shifts[0].demands[0])
+    shifts.iter().find_map(|shift| Some((shift, at(shift)?))).unwrap_or((&shifts[0], 0))
 }
 
 /// Engines on one group of devices: whether and how each runs there is worked out once.
@@ -434,7 +432,7 @@ impl<'a> Draft<'a> {
             usable,
             steps: steps.map_err(other)?,
             basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
-            solo: TokensPerSec::ZERO,
+            solo: (TokensPerSec::ZERO, 0.0),
             fast: false,
             worth,
         })

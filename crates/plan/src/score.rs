@@ -10,7 +10,7 @@ use localrig_facts::Money;
 use localrig_facts::unit::TokensPerSec;
 use serde::Serialize;
 
-use crate::assign::Assignment;
+use crate::assign::{Assignment, Served};
 use crate::candidate::Candidate;
 use crate::check::Outcome;
 use crate::option::ModelOption;
@@ -111,15 +111,15 @@ pub fn speed_value(role: &Role, speed: TokensPerSec) -> f64 {
     }
 }
 
-/// Points a role gives with a model at a speed.
+/// Points a role gives with a model at a speed, when this share of its answers comes in time.
 pub fn role_value(
     requirement: &Requirement,
-    role: &Role,
     index: usize,
     option: &ModelOption<'_>,
-    speed: TokensPerSec,
+    (speed, in_time): (TokensPerSec, f64),
     weights: &Weights,
 ) -> f64 {
+    let role = &requirement.roles[index];
     let others = (requirement.roles.len() - 1).max(1) as f64;
     let (quality, pace) = if index == 0 {
         (weights.main_quality, weights.main_speed)
@@ -131,7 +131,7 @@ pub fn role_value(
     } else {
         0.0
     };
-    quality * quality_value(option.quality()) + pace * speed_value(role, speed) + format
+    quality * quality_value(option.quality()) + pace * speed_value(role, speed) * in_time + format
 }
 
 /// The terms of a machine's score.
@@ -148,6 +148,7 @@ pub fn terms(
         if values.is_empty() { 1.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
     };
     let role = |index: usize| &requirement.roles[index];
+    let speed = |one: &Served<'_>| speed_value(role(one.role), one.busy.value) * one.in_time;
     let term = |name, value: f64, weight, reason| ScoreTerm { name, value, weight, reason };
     let memory = candidate.memory();
     let target = requirement.memory.target_gib.quantity();
@@ -171,9 +172,9 @@ pub fn terms(
         ),
         term(
             "main speed",
-            speed_value(role(0), main.busy.value),
+            speed_value(role(0), main.busy.value) * main.in_time,
             weights.main_speed,
-            format!("{:.0} tok/s while everything runs", main.busy.value.get()),
+            pace(main),
         ),
         term(
             "other roles' quality",
@@ -183,11 +184,11 @@ pub fn terms(
         ),
         term(
             "other roles' speed",
-            mean(others.iter().map(|one| speed_value(role(one.role), one.busy.value)).collect()),
+            mean(others.iter().map(speed).collect()),
             weights.other_speed,
             others
                 .iter()
-                .map(|one| format!("{} {:.0} tok/s", role(one.role).name, one.busy.value.get()))
+                .map(|one| format!("{} {}", role(one.role).name, pace(one)))
                 .collect::<Vec<_>>()
                 .join(", "),
         ),
@@ -231,6 +232,18 @@ pub fn terms(
             },
         ),
     ]
+}
+
+/// A role's speed, and how many answers come in time.
+fn pace(served: &Served<'_>) -> String {
+    let speed = served.busy.value.get();
+    match served.simulated {
+        Some(one) => format!(
+            "{speed:.0} tok/s while everything runs, {:.0} % of answers in time",
+            one.in_time_share * 100.0
+        ),
+        None => format!("{speed:.0} tok/s while everything runs"),
+    }
 }
 
 /// 1 when quieter than the limit, 0.7 at the limit, 0.2 above, 0.4 when nothing is known.

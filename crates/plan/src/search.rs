@@ -315,10 +315,10 @@ impl<'s, 'a> Search<'s, 'a> {
         all.into_iter().flatten().collect()
     }
 
-    /// Speed of every role while its shift works. Groups share nothing: each is looked at alone,
+    /// Speed of every role while its shift works, and its share of answers in time. Groups share nothing: each is looked at alone,
     /// and a role that has one to itself is known.
-    fn speeds(&self, choice: &[Choice]) -> Vec<TokensPerSec> {
-        let mut all: Vec<Option<TokensPerSec>> = vec![None; choice.len()];
+    fn speeds(&self, choice: &[Choice]) -> Vec<(TokensPerSec, f64)> {
+        let mut all: Vec<Option<(TokensPerSec, f64)>> = vec![None; choice.len()];
         for shift in self.shifts {
             for group in 0..self.groups.len() {
                 let here = |role: &usize| self.group_of(*role) == group;
@@ -332,8 +332,10 @@ impl<'s, 'a> Search<'s, 'a> {
                 }
                 let steps = |owner: usize| &self.fit_of(choice, owner).steps;
                 let loads = self.loads_of(choice, shift, &together, &steps);
-                for (role, load) in together.iter().zip(loads) {
-                    all[*role].get_or_insert(load.loaded);
+                let places = (0..shift.roles.len()).filter(|place| here(&shift.roles[*place]));
+                for (place, load) in places.zip(loads) {
+                    let in_time = shift.in_time(place, load.first);
+                    all[shift.roles[place]].get_or_insert((load.loaded, in_time));
                 }
             }
         }
@@ -360,6 +362,7 @@ impl<'s, 'a> Search<'s, 'a> {
             };
             (0..choice.len()).map(table).collect()
         };
+        let in_time: Vec<f64> = self.speeds(choice).into_iter().map(|(_, share)| share).collect();
         let (slower, faster) = (tables(1), tables(-1));
         let low = self.loaded(choice, |role| &slower[role]);
         let high = self.loaded(choice, |role| &faster[role]);
@@ -380,6 +383,7 @@ impl<'s, 'a> Search<'s, 'a> {
                         basis,
                     },
                     alone: Estimate::within_factor(empty, fit.steps.uncertainty.decode, basis),
+                    in_time: in_time[role],
                     simulated: None,
                 }
             })
@@ -428,18 +432,18 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 }
 
-/// Points of models with speeds, in the order of the roles; those that meet every minimum speed
+/// Points of models with speeds and the share of answers in time, in the order of the roles; those that meet every minimum speed
 /// beat any that do not.
 pub(crate) fn value<'o, 'a: 'o>(
     requirement: &Requirement,
-    served: impl Iterator<Item = (&'o ModelOption<'a>, TokensPerSec)>,
+    served: impl Iterator<Item = (&'o ModelOption<'a>, (TokensPerSec, f64))>,
     weights: &Weights,
 ) -> f64 {
     let (mut sum, mut enough) = (0.0, true);
-    for (index, (option, speed)) in served.enumerate() {
+    for (index, (option, (speed, in_time))) in served.enumerate() {
         let role = &requirement.roles[index];
         enough &= role.speed_minimum_tok_per_s.is_none_or(|minimum| speed >= minimum);
-        sum += role_value(requirement, role, index, option, speed, weights);
+        sum += role_value(requirement, index, option, (speed, in_time), weights);
     }
     if enough { sum + ENOUGH } else { sum }
 }

@@ -1,5 +1,6 @@
 //! Who works at the same time: the workload of a requirement, once for every way to take turns.
 
+use localrig_facts::unit::Seconds;
 use localrig_simulate::load::{Demand, demands};
 use localrig_simulate::workload::Workload;
 
@@ -15,6 +16,16 @@ pub struct Shift {
     pub roles: Vec<usize>,
     /// What each asks of its engine on average.
     pub(crate) demands: Vec<Demand>,
+}
+
+impl Shift {
+    /// Share of the answers of the role at a place of the shift whose first token comes within the
+    /// workload's limit, when it takes this long on average: times that are spread like an
+    /// exponential distribution.
+    pub(crate) fn in_time(&self, place: usize, first: Seconds) -> f64 {
+        let limit = self.workload.roles[place].limit.ttft_s;
+        limit.map_or(1.0, |limit| 1.0 - (-limit / first.get().max(1e-9)).exp())
+    }
 }
 
 /// The shifts of a requirement: all roles that take turns with none; and for each role that does,

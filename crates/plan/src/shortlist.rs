@@ -2,8 +2,8 @@
 //! means alone.
 //!
 //! Means rank every machine. The first ones are simulated; that moves them, others come up, and
-//! they are simulated in turn. Of each machine the best assignment is simulated, and the others
-//! that could still be better if the means were that far off to their disadvantage.
+//! they are simulated in turn. Of each machine the best assignment is simulated, and the next
+//! that could still be better if the means were that far off to its disadvantage.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,9 @@ use crate::trial::trial;
 /// Sets of devices at the top of the ranking that are simulated: as many as a page shows.
 const FIRST: usize = 15;
 /// Most sets that are simulated.
-const MOST: usize = 45;
+const MOST: usize = 30;
+/// Assignments of a set of devices that are simulated.
+const TRIALS: usize = 2;
 /// How much faster than by means a simulated speed may be: means come near a simulation, in the
 /// median within a fifth.
 const DOUBT: f64 = 1.3;
@@ -99,13 +101,18 @@ impl<'a> Trials<'a> {
             trial(self.catalog, &candidate.machine, self.requirement, self.shifts, one)
         };
         let mut best = try_one(&placed.best);
+        let mut count = usize::from(best.is_some());
         for other in &placed.others {
+            if count == TRIALS {
+                break;
+            }
             let least = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value);
             if self.at_most(other) <= least {
                 continue;
             }
-            let tried = try_one(other).filter(|tried| tried.value > least);
-            best = tried.or(best);
+            let tried = try_one(other);
+            count += usize::from(tried.is_some());
+            best = tried.filter(|tried| tried.value > least).or(best);
         }
         Placed { best: best.unwrap_or(placed.best), others: Vec::new(), tried: true }
     }
@@ -115,7 +122,7 @@ impl<'a> Trials<'a> {
         let served = assignment
             .served
             .iter()
-            .map(|one| (one.option, one.alone.value.min(one.busy.value * DOUBT)));
+            .map(|one| (one.option, (one.alone.value.min(one.busy.value * DOUBT), one.in_time)));
         value(self.requirement, served, &Weights::default())
     }
 }

@@ -18,7 +18,7 @@ use crate::shift::Shift;
 
 /// Runs of every trial, all with the same draws: so that machines differ by what they are. The
 /// interval of a speed comes from the speed model; it is not drawn.
-pub const REPLICATES: u32 = 4;
+pub const REPLICATES: u32 = 2;
 /// Seed of the draws.
 pub const SEED: u64 = 1;
 
@@ -89,20 +89,21 @@ pub(crate) fn trial<'a>(
         let arranged = arrange(catalog, machine, &shift.workload, &places, arrangement).ok()?;
         let options = Options { seed: SEED, replicates: REPLICATES, models: 0 };
         let answer = simulate(&arranged.scenario, &shift.workload, options);
-        for (role, answer) in shift.roles.iter().zip(&answer.roles) {
+        for (place, role) in shift.roles.iter().enumerate() {
             let served = &mut tried.served[*role];
             if served.simulated.is_none() {
-                apply(served, answer)?;
+                let limit = shift.workload.roles[place].limit.ttft_s;
+                apply(served, &answer.roles[place], limit.map(Seconds::new))?;
             }
         }
     }
-    let served = tried.served.iter().map(|one| (one.option, one.busy.value));
+    let served = tried.served.iter().map(|one| (one.option, (one.busy.value, one.in_time)));
     tried.value = value(requirement, served, &Weights::default());
     Some(tried)
 }
 
 /// Takes over a role's answer; `None` when it answered nothing.
-fn apply(served: &mut Served<'_>, answer: &RoleAnswer) -> Option<()> {
+fn apply(served: &mut Served<'_>, answer: &RoleAnswer, limit: Option<Seconds>) -> Option<()> {
     let speed = answer.tok_per_s?.value;
     let means = served.busy;
     // What the errors of the speed model do to the means, they do here.
@@ -113,10 +114,12 @@ fn apply(served: &mut Served<'_>, answer: &RoleAnswer) -> Option<()> {
         basis: means.basis,
     };
     let or_zero = |time: Option<Seconds>| time.unwrap_or(Seconds::ZERO);
+    served.in_time = answer.goodput_share.unwrap_or(0.0);
     served.simulated = Some(Simulated {
         slowest_20th_tok_per_s: answer.tok_per_s_p5.unwrap_or(speed),
         first_token_s: [or_zero(answer.ttft_s.p50), or_zero(answer.ttft_s.p95)],
-        within_limits_share: answer.goodput_share.unwrap_or(0.0),
+        first_token_limit_s: limit,
+        in_time_share: served.in_time,
         saturated: answer.saturated,
     });
     Some(())

@@ -249,10 +249,14 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
         );
         if let Some(one) = &role.simulated {
             let [median, late] = one.first_token_s.map(|time| two_digits(time.get()));
+            let limit = one.first_token_limit_s.map_or_else(String::new, |limit| {
+                format!(" (first token within {} s)", two_digits(limit.get()))
+            });
             let figures = format!(
                 "slowest answer in 20 at {} tok/s; first token after {median} s, one in 20 after \
-                 {late} s or later",
+                 {late} s or later; {:.0} % in time{limit}",
                 tokens_per_second(one.slowest_20th_tok_per_s),
+                one.in_time_share * 100.0
             );
             let figures = match one.saturated {
                 Some(saturated) => format!(
