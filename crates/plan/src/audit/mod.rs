@@ -3,9 +3,11 @@
 //! The claims of the catalog's documents are data, with their figures recomputed. Any other text is
 //! read for statements of the same kinds, and for claims that the catalog already knows.
 
+mod figure;
 mod judge;
 mod lexicon;
 mod read;
+mod sentence;
 
 use std::collections::BTreeMap;
 
@@ -178,10 +180,11 @@ fn known(market: &Market<'_>, text: &str) -> Result<Vec<Finding>, CatalogError> 
     let mut findings: Vec<Finding> = Vec::new();
     let mut seen: Vec<(usize, &str)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        let lower = line.to_lowercase();
+        let lower = plain(line);
         for document in market.catalog.all::<Document>()?.values() {
             for claim in document.claims.iter().filter(|claim| claim.verdict.misleads()) {
-                let told = |words: &Vec<String>| words.iter().all(|word| lower.contains(word));
+                let told =
+                    |words: &Vec<String>| words.iter().all(|word| lower.contains(&plain(word)));
                 let again = seen.contains(&(index, claim.key.as_str()));
                 if again || !claim.phrases.iter().any(told) {
                     continue;
@@ -207,6 +210,31 @@ fn known(market: &Market<'_>, text: &str) -> Result<Vec<Finding>, CatalogError> 
         }
     }
     Ok(findings)
+}
+
+/// A text in lower case with one way to write ranges, shares and rough figures: `~25 – 35 %` and
+/// `25 to 35%` are `25-35%`.
+fn plain(text: &str) -> String {
+    let lower = text.to_lowercase().replace(['~', '≈', '*'], "").replace(['–', '—'], "-");
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let mut out = String::new();
+    let mut rest = lower.as_str();
+    while let Some(c) = rest.chars().next() {
+        let between = [" to ", " bis ", " - "].into_iter().find(|mark| {
+            let after = rest.strip_prefix(mark).and_then(|after| after.chars().next());
+            is_digit(out.chars().next_back()) && is_digit(after)
+        });
+        if let Some(mark) = between {
+            out.push('-');
+            rest = &rest[mark.len()..];
+        } else if rest.starts_with(" %") {
+            rest = &rest[1..];
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    out
 }
 
 /// How many statements have a verdict.
@@ -344,7 +372,7 @@ mod tests {
 
     #[test]
     fn known_claims_are_recognised_by_their_words() {
-        let text = "At 8 concurrent streams each gets 25-35% of the speed.\n\
+        let text = "At 8 concurrent streams each gets ~25 to 35 % of the speed.\n\
             Buy Qwen2.5-Coder 72B for it.\nA TRX50 board for NVLink.\n";
         insta::assert_snapshot!(told(text), @"
         1 wrong: At 8 streams each gets 25 to 35 % of the single-stream speed
