@@ -90,6 +90,22 @@ fn it_is_whole_and_the_same_every_time() {
     ] {
         assert!(files.contains_key(wanted), "{wanted}");
     }
+    for folder in ["nvidia-gpu", "apple-silicon"] {
+        for chart in ["speed", "depth", "streams", "total", "cost", "price-history"] {
+            assert!(files.contains_key(&format!("{folder}/{chart}.svg")), "{folder} {chart}");
+        }
+        let text = &files[&format!("{folder}/benchmarks.md")];
+        let measured = text.split("## Measured by others").nth(1).unwrap();
+        let rows =
+            measured.lines().filter(|line| line.starts_with("| ") && line.contains("](http"));
+        assert!(rows.count() >= 5, "{folder}: {measured}");
+    }
+    for chart in ["price-speed", "memory", "cost", "depth", "streams", "total", "price-history"] {
+        let svg = &files[&format!("chart/{chart}.svg")];
+        assert!(svg.contains("prefers-color-scheme:dark") && !svg.contains("NaN"), "{chart}");
+        let shown = format!("chart/{chart}.svg)");
+        assert!(files.values().any(|text| text.contains(&shown)), "{chart} is shown nowhere");
+    }
     let mut links = 0;
     for (file, text) in files.iter().filter(|(file, _)| is(file, "md")) {
         for target in local_targets(file, text, &[("](", ')')]) {
@@ -117,6 +133,58 @@ fn a_check_finds_nothing_until_something_changes_and_an_update_keeps_own_text() 
     std::fs::write(folder.path().join("tiers.md"), "My own page").unwrap();
     assert_eq!(report(folder.path(), &["--update"]), Some(3));
     assert_eq!(std::fs::read_to_string(folder.path().join("tiers.md")).unwrap(), "My own page");
+}
+
+/// Lines of a text that another has not.
+fn without<'t>(text: &'t str, other: &str) -> Vec<&'t str> {
+    let known: std::collections::BTreeSet<&str> = other.lines().collect();
+    text.lines().filter(|line| !known.contains(line)).collect()
+}
+
+#[test]
+fn a_changed_price_changes_only_the_lines_that_it_should_and_a_check_says_why() {
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let overlay = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(overlay.path().join("price/ch")).unwrap();
+    let embedded = localrig_world::catalog(&[]).unwrap();
+    let rows = &embedded.file("price/ch/2026-02.csv").unwrap().text;
+    let dearer = rows.replacen("(cheapest model),2224,", "(cheapest model),2225,", 1);
+    assert_ne!(*rows, dearer);
+    std::fs::write(overlay.path().join("price/ch/2026-02.csv"), dearer).unwrap();
+    let mine = ["--catalog", overlay.path().to_str().unwrap()];
+    assert_eq!(report(before.path(), &[]), Some(0));
+    assert_eq!(report(after.path(), &mine), Some(0));
+    let (old, new) = (tree(before.path()), tree(after.path()));
+    let mut changed = 0;
+    for (file, text) in old.iter().filter(|(file, _)| is(file, "md")) {
+        let bare = |lines: Vec<&str>| -> Vec<String> {
+            lines.iter().map(|line| line.replace(|c: char| c.is_ascii_digit(), "")).collect()
+        };
+        let (gone, come) = (without(text, &new[file]), without(&new[file], text));
+        changed += gone.len();
+        assert_eq!(bare(gone), bare(come), "only figures differ in {file}");
+        let about_it = file.starts_with("nvidia-gpu")
+            || ["README.md", "decision-summary.md", "alternative-platforms-research.md"]
+                .contains(&file.as_str());
+        assert!(about_it || *text == new[file], "{file} says nothing of the card's price");
+    }
+    assert!((10..150).contains(&changed), "{changed}");
+
+    let output = Command::cargo_bin("localrig")
+        .unwrap()
+        .env("XDG_DATA_HOME", "/nonexistent")
+        .arg("report")
+        .arg(before.path())
+        .args(["--as-of", "2026-02-17", "--check"])
+        .args(mine)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(6));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let moved = "- price moved: gpu/nvidia/rtx-5090 from CHF 2,224 to CHF 2,225";
+    assert_eq!(said.lines().filter(|line| line.starts_with("- ")).collect::<Vec<_>>(), [moved]);
+    let tree = said.split("decision-summary.md\n").nth(1).unwrap();
+    assert!(tree.starts_with("├── - ") && tree.contains("├── + "), "{said}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ const ANSWERS: [(&str, &str); 11] = [
     ("How fast will GPT-OSS-120B run on a Mac Studio M3 Ultra?", " tok/s"),
     ("Mac Studio or NVIDIA?", "Most memory: "),
     ("Mac Studio or NVIDIA workstation, whole machines?", "Buy: "),
-    ("VRAM for concurrent models?", "Buy: "),
+    ("VRAM for concurrent models?", " GiB usable on "),
     ("Build an AI machine", "Buy: "),
     ("RTX 5090 vs PRO 6000", "Fastest with "),
     ("VRAM for 128K context?", " GiB usable"),
@@ -104,11 +104,14 @@ fn every_question_has_a_command_whose_first_lines_answer_it() {
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();
     assert_eq!(rows.len(), ANSWERS.len());
+    let readme = skill("../../README.md");
     for (row, (question, expected)) in rows.iter().zip(ANSWERS) {
         assert_eq!(row[0], question);
+        let same = format!("| {question} | {} |", row[1]);
+        assert!(readme.lines().any(|line| line == same), "README lacks {same}");
         let (code, out, errors) = run(row[1].trim_matches('`'), folder.path());
         assert_eq!(code, Some(0), "{question}\n{errors}");
-        let head: Vec<&str> = out.lines().take(12).collect();
+        let head: Vec<&str> = out.lines().take(16).collect();
         assert!(head.join("\n").contains(expected), "{question}\n{}", head.join("\n"));
     }
 }

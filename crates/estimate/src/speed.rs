@@ -7,9 +7,9 @@ use localrig_facts::unit::{Seconds, Tokens, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use serde::Serialize;
 
-use crate::calibration::Seen;
+use crate::calibration::{Level, Seen};
 use crate::decode::{Step, step};
-use crate::fit::interval::{Kind, half_width};
+use crate::fit::interval::{Kind, half_width, stratum};
 use crate::parameter::Constants;
 use crate::prefill::prefill;
 use crate::rate::{Rates, rates};
@@ -82,6 +82,8 @@ pub struct Pace<'a> {
     own_rows: u32,
     /// What one of them is worth.
     worth: f64,
+    /// The engine class on the hardware class, of every kind of device.
+    stacks: Vec<String>,
 }
 
 impl<'a> Pace<'a> {
@@ -131,7 +133,23 @@ impl<'a> Pace<'a> {
             rows: setup.places.iter().map(|place| place.rows).min().unwrap_or(0),
             own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
             worth: catalog.priors()?.local.worth,
+            stacks: setup
+                .places
+                .iter()
+                .map(|place| place.placed.site.key(Level::Stack).to_owned())
+                .collect(),
         })
+    }
+
+    /// The share of the squared error of generation that another pace has in common with this one:
+    /// that of rows of one group when both run on the same stack, else none.
+    pub fn common(&self, other: &Self, streams: u64) -> f64 {
+        if self.stacks != other.stacks {
+            return 0.0;
+        }
+        let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
+        let name = stratum(kind, self.work.is_mixture(), self.seen.max(other.seen));
+        self.intervals.stratum.get(&name).map_or(0.0, |one| one.common)
     }
 
     /// The step, summed over devices.

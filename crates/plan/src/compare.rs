@@ -1,10 +1,13 @@
 //! Machines or models side by side.
 
+use std::collections::BTreeSet;
+
 use localrig_estimate::architecture::layout;
 use localrig_estimate::context::{KvType, bytes_for_tokens};
 use localrig_estimate::memory::usable;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::setup::Setup;
+use localrig_estimate::speed::{Pace, faster};
 use localrig_estimate::work::Work;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
@@ -15,7 +18,7 @@ use localrig_facts::unit::{Bytes, BytesPerSec, TokensPerSec, Watts};
 use localrig_facts::{Catalog, CatalogError, Estimate, Id};
 use serde::Serialize;
 
-use crate::fit::{FitQuestion, Running, fit};
+use crate::fit::{FitQuestion, Running, best_format, fit, options_of};
 use crate::option::usual_format;
 use crate::price::{Goods, Market, Price};
 use crate::quality::abilities;
@@ -28,11 +31,13 @@ pub struct MachinesCompared {
     pub as_of: String,
     /// The task that models are chosen for.
     pub task: String,
-    /// Context of the stream whose speed is given.
+    /// Context of each stream; speeds are with half of it filled.
     pub context_tokens: u64,
+    /// Streams at the same time; speeds are of each.
+    pub streams: u64,
     /// The machines, in the order asked.
     pub machines: Vec<ComparedMachine>,
-    /// Models that are the best of some machine, with their speed on each.
+    /// The model asked for, or those that are the best of some machine, with their speed on each.
     pub models: Vec<ModelAcross>,
 }
 
@@ -73,6 +78,29 @@ pub struct ModelAcross {
     /// Format and speed of one stream with a half-full context on each machine, in their order;
     /// absent where it does not run.
     pub speeds: Vec<Option<ModelSpeed>>,
+    /// How sure it is which of two machines is the faster, for every two that run it.
+    pub paired: Vec<Paired>,
+}
+
+/// Two machines with the same model, each in the format and on the engine given for it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Paired {
+    /// One machine.
+    pub one: String,
+    /// The other.
+    pub other: String,
+    /// Probability that the one is faster. Errors that both share cancel: see
+    /// [`localrig_estimate::speed::faster`].
+    pub one_is_faster: f64,
+}
+
+/// The model to compare machines by, in place of the best of each.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub model: Option<&'a str>,
+    /// Format; the best that fits when absent.
+    pub format: Option<&'a str>,
 }
 
 /// A model's speed on a machine.
@@ -140,50 +168,72 @@ pub enum CompareError {
     /// A machine is not known.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// The model is made for shorter contexts.
+    #[error("{model} is made for at most {limit} tokens of context, {asked} were asked for")]
+    ContextTooLong {
+        /// The model.
+        model: String,
+        /// Its limit.
+        limit: u64,
+        /// The context asked for.
+        asked: u64,
+    },
+    /// Nobody offers the model in the format.
+    #[error("{model} is not to be had in {format}; it is in {offered}")]
+    NotOffered {
+        /// The model.
+        model: String,
+        /// The format asked for.
+        format: String,
+        /// The formats there are.
+        offered: String,
+    },
 }
 
-/// Compares machines by the models that suit the role on them.
+/// Compares machines by the models that suit the role on them, or by the one wanted.
 ///
 /// # Errors
-/// When a name leads to no machine or a catalog file is broken.
+/// When a name leads to no machine or model, the model cannot be had as wanted, or a catalog file is
+/// broken.
 pub fn machines(
     market: &Market<'_>,
     names: &[String],
     role: &Role,
     format: &FormatWish,
+    wanted: Wanted<'_>,
 ) -> Result<MachinesCompared, CompareError> {
     let catalog = market.catalog;
     let mut all: Vec<(Machine<'_>, Vec<Running<'_>>)> = Vec::new();
     for name in names {
         let machine = parse_machine(catalog, name)?;
-        let question = FitQuestion {
-            machines: vec![machine.clone()],
-            role: role.clone(),
-            format: format.clone(),
-            date: market.date,
-        };
+        let question = question(market, &machine, role, format);
         all.push((machine, fit(catalog, &question)?.scored));
     }
     let mut models: Vec<ModelAcross> = Vec::new();
-    for (_, running) in &all {
-        for best in running.iter().take(2) {
-            let name = &best.option.model.name;
-            if models.iter().any(|one| one.model == *name) {
-                continue;
+    if let Some(name) = wanted.model {
+        let mut on: Vec<Option<Running<'_>>> = Vec::new();
+        // Whoever names the model wants to know its speed even where that is low.
+        let unhurried = Role { speed_minimum_tok_per_s: None, ..role.clone() };
+        for (machine, _) in &all {
+            let question = question(market, machine, &unhurried, format);
+            on.push(one_model(catalog, &question, name, wanted.format)?);
+        }
+        let (_, model) = catalog.find::<Model>(name)?;
+        let on: Vec<_> =
+            all.iter().map(|(machine, _)| machine).zip(on.iter().map(Option::as_ref)).collect();
+        models.push(across(catalog, &model.name, &on, role));
+    } else {
+        for (_, running) in &all {
+            for best in running.iter().take(2) {
+                let name = &best.option.model.name;
+                if models.iter().any(|one| one.model == *name) {
+                    continue;
+                }
+                let same = |one: &&Running<'_>| one.option.id == best.option.id;
+                let on: Vec<_> =
+                    all.iter().map(|(machine, list)| (machine, list.iter().find(same))).collect();
+                models.push(across(catalog, name, &on, role));
             }
-            let on = |running: &Vec<Running<'_>>| {
-                let one = running.iter().find(|one| one.option.id == best.option.id)?;
-                Some(ModelSpeed {
-                    format: one.option.format_id.short().to_owned(),
-                    engine: one.option.engine_id.short().to_owned(),
-                    tok_per_s: *one.speeds.first()?,
-                })
-            };
-            models.push(ModelAcross {
-                model: name.clone(),
-                quality_index: best.option.ability.as_ref().map(|one| one.index),
-                speeds: all.iter().map(|(_, running)| on(running)).collect(),
-            });
         }
     }
     let compared = all.iter().map(|(machine, running)| compared(market, machine, running));
@@ -191,9 +241,96 @@ pub fn machines(
         as_of: market.date.to_string(),
         task: role.task.clone(),
         context_tokens: role.context_tokens,
+        streams: role.streams,
         machines: compared.collect::<Result<_, _>>()?,
         models,
     })
+}
+
+fn question<'a>(
+    market: &Market<'_>,
+    machine: &Machine<'a>,
+    role: &Role,
+    format: &FormatWish,
+) -> FitQuestion<'a> {
+    FitQuestion {
+        machines: vec![machine.clone()],
+        role: role.clone(),
+        format: format.clone(),
+        date: market.date,
+    }
+}
+
+/// One model on a machine, in the format named or the best that fits; `None` when it does not run.
+fn one_model<'a>(
+    catalog: &'a Catalog,
+    question: &FitQuestion<'a>,
+    name: &str,
+    format: Option<&str>,
+) -> Result<Option<Running<'a>>, CompareError> {
+    let (id, model) = catalog.find::<Model>(name)?;
+    let asked = question.role.context_tokens;
+    if asked > model.context_tokens {
+        let (model, limit) = (model.name.clone(), model.context_tokens);
+        return Err(CompareError::ContextTooLong { model, limit, asked });
+    }
+    let mut options = options_of(catalog, question, (id, model))?;
+    if let Some(format) = format {
+        let (wanted, _) = catalog.find::<Format>(format)?;
+        let offered: BTreeSet<&str> = options.iter().map(|one| one.format_id.short()).collect();
+        let offered = offered.into_iter().collect::<Vec<_>>().join(", ");
+        options.retain(|one| one.format_id == wanted);
+        if options.is_empty() {
+            let (model, format) = (model.name.clone(), wanted.short().to_owned());
+            return Err(CompareError::NotOffered { model, format, offered });
+        }
+    }
+    Ok(best_format(catalog, question, &options).and_then(Result::ok))
+}
+
+/// A model on every machine, with how sure it is which is faster.
+fn across(
+    catalog: &Catalog,
+    model: &str,
+    on: &[(&Machine<'_>, Option<&Running<'_>>)],
+    role: &Role,
+) -> ModelAcross {
+    let speed = |running: &Running<'_>| {
+        Some(ModelSpeed {
+            format: running.option.format_id.short().to_owned(),
+            engine: running.option.engine_id.short().to_owned(),
+            tok_per_s: *running.speeds.first()?,
+        })
+    };
+    let paces: Vec<(&Machine<'_>, Pace<'_>)> = on
+        .iter()
+        .filter_map(|(machine, running)| {
+            let option = &(*running)?.option;
+            let engine = (option.engine_id, option.engine);
+            let setup = Setup::new(catalog, engine.0, engine.1, machine, option.format).ok()?;
+            Some((*machine, Pace::new(catalog, &setup, machine, &option.work).ok()?))
+        })
+        .collect();
+    let depth = role.context_tokens / 2;
+    let mut paired = Vec::new();
+    for (index, (one, pace)) in paces.iter().enumerate() {
+        let own = pace.decode(depth, role.streams).per_stream_tok_per_s;
+        for (other, theirs) in &paces[index + 1..] {
+            let speed = theirs.decode(depth, role.streams).per_stream_tok_per_s;
+            paired.push(Paired {
+                one: one.name.clone(),
+                other: other.name.clone(),
+                one_is_faster: faster(&own, &speed, pace.common(theirs, role.streams)),
+            });
+        }
+    }
+    let best = on.iter().find_map(|(_, running)| running.as_ref());
+    ModelAcross {
+        model: model.to_owned(),
+        quality_index: best.and_then(|one| one.option.ability.as_ref()).map(|one| one.index),
+        speeds: on.iter().map(|(_, running)| running.and_then(speed)).collect(),
+        paired,
+    }
 }
 
 fn compared(

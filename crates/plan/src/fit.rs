@@ -6,10 +6,11 @@ use localrig_estimate::context::KvType;
 use localrig_estimate::memory::{Ask, Holding, Memory, Verdict};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
+use localrig_facts::format::Precision;
 use localrig_facts::machine::Machine;
 use localrig_facts::model::Model;
 use localrig_facts::unit::{Bytes, TokensPerSec};
-use localrig_facts::{Catalog, CatalogError, Date, Estimate};
+use localrig_facts::{Catalog, CatalogError, Date, Estimate, Id};
 use rayon::prelude::*;
 
 use crate::option::{ModelOption, expand, serves};
@@ -137,8 +138,26 @@ pub fn fit<'a>(catalog: &'a Catalog, question: &FitQuestion<'a>) -> Result<Fits<
     Ok(fits)
 }
 
+/// A model in every format it is to be had in, for the role asked about.
+///
+/// # Errors
+/// When a catalog file is broken or there is no such task.
+pub(crate) fn options_of<'a>(
+    catalog: &'a Catalog,
+    question: &FitQuestion<'a>,
+    model: (&'a Id, &'a Model),
+) -> Result<Vec<ModelOption<'a>>, CatalogError> {
+    let known = abilities(catalog, &question.role.task)?;
+    let any = FormatWish {
+        preferred: Precision::EightBit,
+        acceptable: vec![Precision::SixteenBit, Precision::SixBit, Precision::FourBit],
+    };
+    let asked = [(&question.role, vec![model], &known)];
+    Ok(expand(catalog, &asked, &any)?.pop().unwrap_or_default())
+}
+
 /// The format of a model that loses least among those that run; of equals the faster.
-fn best_format<'a>(
+pub(crate) fn best_format<'a>(
     catalog: &'a Catalog,
     question: &FitQuestion<'a>,
     same: &[ModelOption<'a>],

@@ -63,56 +63,83 @@ pub struct MeasuredRow {
 const ACCELERATORS: usize = 8;
 const MODELS_EACH: usize = 3;
 
-/// Measurements on accelerators: of each the models asked for, then those measured most, at the
-/// ends of what was varied.
-///
-/// # Errors
-/// When the catalog's rows or its calibration cannot be read.
-pub fn measured(
-    catalog: &Catalog,
-    accelerators: &[&Id],
-    models: &BTreeSet<&Id>,
-) -> Result<Measured, CatalogError> {
-    let rows: Vec<SpeedRow> = catalog.rows(ROWS)?;
-    let mut devices: BTreeMap<(String, u64), Option<&Id>> = BTreeMap::new();
-    let mut here: BTreeMap<&Id, Vec<&SpeedRow>> = BTreeMap::new();
-    for row in &rows {
-        let key = (row.hardware_id.clone(), row.hardware_memory_gb.unwrap_or(0.0) as u64);
-        let device = *devices.entry(key).or_insert_with(|| {
-            device_of(catalog, &row.hardware_id, row.hardware_memory_gb).ok().map(|one| one.id)
-        });
-        if let Some(device) = device.filter(|device| accelerators.contains(device)) {
-            here.entry(device).or_default().push(row);
+/// Every measurement of the catalog with the accelerator it was made on.
+#[derive(Clone, Debug)]
+pub struct Measurements<'a> {
+    catalog: &'a Catalog,
+    rows: Vec<SpeedRow>,
+    /// The accelerator of each row; `None` where its name leads nowhere.
+    devices: Vec<Option<&'a Id>>,
+}
+
+impl<'a> Measurements<'a> {
+    /// The measurements of a catalog.
+    ///
+    /// # Errors
+    /// When the catalog's rows cannot be read.
+    pub fn new(catalog: &'a Catalog) -> Result<Self, CatalogError> {
+        let rows: Vec<SpeedRow> = catalog.rows(ROWS)?;
+        let mut known: BTreeMap<(&str, u64), Option<&Id>> = BTreeMap::new();
+        let mut devices = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let memory = row.hardware_memory_gb;
+            let key = (row.hardware_id.as_str(), memory.unwrap_or(0.0) as u64);
+            devices.push(*known.entry(key).or_insert_with(|| {
+                device_of(catalog, &row.hardware_id, memory).ok().map(|one| one.id)
+            }));
         }
+        Ok(Self { catalog, rows, devices })
     }
-    let rows_here = here.values().map(Vec::len).sum();
-    let mut chosen: Vec<SpeedRow> = Vec::new();
-    for device in accelerators.iter().filter(|id| here.contains_key(*id)).take(ACCELERATORS) {
-        chosen.extend(of_device(catalog, &here[device], models).into_iter().cloned());
-    }
-    let judged = judge_rows(catalog, &chosen)?;
-    let shown: Vec<MeasuredRow> = chosen
-        .iter()
-        .zip(judged)
-        .filter_map(|(row, judged)| {
-            let predicted = judged.outcome.ok().map(|it| Estimate {
-                value: TokensPerSec::new(it.total),
-                low: TokensPerSec::new(it.low),
-                high: TokensPerSec::new(it.high),
-                basis: it.basis,
-            });
-            Some(shown(catalog, row, judged.measured?, predicted))
-        })
-        .collect();
-    let inside = shown
-        .iter()
-        .filter(|row| {
-            row.predicted_tok_per_s.as_ref().is_some_and(|it| {
-                it.low <= row.measured_tok_per_s && row.measured_tok_per_s <= it.high
+
+    /// Those on some accelerators: of each the models asked for, then those measured most, at the
+    /// ends of what was varied.
+    ///
+    /// # Errors
+    /// When the calibration cannot be read.
+    pub fn on(
+        &self,
+        accelerators: &[&Id],
+        models: &BTreeSet<&Id>,
+    ) -> Result<Measured, CatalogError> {
+        let mut here: BTreeMap<&Id, Vec<&SpeedRow>> = BTreeMap::new();
+        for (row, device) in self.rows.iter().zip(&self.devices) {
+            if let Some(device) = device.filter(|device| accelerators.contains(device)) {
+                here.entry(device).or_default().push(row);
+            }
+        }
+        let mut chosen: Vec<SpeedRow> = Vec::new();
+        for device in accelerators.iter().filter(|id| here.contains_key(*id)).take(ACCELERATORS) {
+            chosen.extend(of_device(self.catalog, &here[device], models).into_iter().cloned());
+        }
+        let judged = judge_rows(self.catalog, &chosen)?;
+        let shown: Vec<MeasuredRow> = chosen
+            .iter()
+            .zip(judged)
+            .filter_map(|(row, judged)| {
+                let predicted = judged.outcome.ok().map(|it| Estimate {
+                    value: TokensPerSec::new(it.total),
+                    low: TokensPerSec::new(it.low),
+                    high: TokensPerSec::new(it.high),
+                    basis: it.basis,
+                });
+                Some(shown(self.catalog, row, judged.measured?, predicted))
             })
+            .collect();
+        Ok(Measured {
+            all_rows: self.rows.len(),
+            rows_here: here.values().map(Vec::len).sum(),
+            inside: shown.iter().filter(|row| row.is_inside()).count(),
+            shown,
         })
-        .count();
-    Ok(Measured { all_rows: rows.len(), rows_here, shown, inside })
+    }
+}
+
+impl MeasuredRow {
+    /// Whether the measurement lies inside the interval of the prediction.
+    fn is_inside(&self) -> bool {
+        let own = self.measured_tok_per_s;
+        self.predicted_tok_per_s.as_ref().is_some_and(|it| it.low <= own && own <= it.high)
+    }
 }
 
 /// What is alike in rows that differ by depth, streams and phase.

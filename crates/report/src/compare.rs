@@ -1,7 +1,9 @@
 //! Machines or models side by side.
 
 use localrig_facts::unit::{Bytes, BytesPerSec};
-use localrig_plan::compare::{ComparedModel, MachinesCompared, ModelsCompared};
+use localrig_plan::compare::{
+    ComparedModel, MachinesCompared, ModelAcross, ModelsCompared, Paired,
+};
 use localrig_plan::price::Price;
 
 use crate::number::{billions, count, gib, money, noise, speed};
@@ -58,15 +60,46 @@ pub fn machines(answer: &MachinesCompared) -> Page {
             Some(it) => format!("{} ({}, {})", speed(&it.tok_per_s), it.format, it.engine).into(),
             None => "does not fit".into(),
         }));
+        if !model.paired.is_empty() {
+            rows.push(each("chance to be the faster", &|at| chances(model, &names[at]).into()));
+        }
     }
     page.table(side_by_side(&names, rows));
     page.paragraph(format!(
-        "tok/s of one stream with {} tokens of context half full, in the best format that fits; 80 % interval \
-         in brackets. Prices as of {}; cards without the machine around them: `localrig plan` prices whole machines.",
+        "tok/s of {} with {} tokens of context half full; 80 % interval in brackets. The chance counts \
+         what both predictions may have wrong together only once. Prices as of {}; cards without the machine around them: `localrig plan` prices whole machines.",
+        streams(answer.streams),
         count(answer.context_tokens),
         answer.as_of
     ));
     page
+}
+
+fn streams(number: u64) -> String {
+    if number == 1 { "one stream".to_owned() } else { format!("each of {number} streams") }
+}
+
+/// How likely a machine is faster than each other: `97 %`, or `than X: 97 %` when there are several.
+fn chances(model: &ModelAcross, name: &str) -> String {
+    let said = model.paired.iter().filter_map(|pair| match pair {
+        Paired { one, other, one_is_faster } if one == name => Some((other, *one_is_faster)),
+        Paired { one, other, one_is_faster } if other == name => Some((one, 1.0 - one_is_faster)),
+        _ => None,
+    });
+    let alone = model.paired.len() == 1;
+    let tell = |(other, chance): (&String, f64)| {
+        if alone { percent(chance) } else { format!("than {other}: {}", percent(chance)) }
+    };
+    said.map(tell).collect::<Vec<_>>().join("; ")
+}
+
+/// A probability; the ends of the scale are no certainties.
+fn percent(chance: f64) -> String {
+    match chance * 100.0 {
+        high if high > 99.0 => "over 99 %".to_owned(),
+        low if low < 1.0 => "under 1 %".to_owned(),
+        other => format!("{other:.0} %"),
+    }
 }
 
 /// Who leads in what.
@@ -89,7 +122,15 @@ fn in_short(answer: &MachinesCompared) -> Vec<Text> {
         let fastest = most(&|at| Some(model.speeds[at].as_ref()?.tok_per_s.value.get()));
         lines.push(lead(
             &format!("Fastest with {}", model.model),
-            fastest.map(|(at, speed)| (at, format!("{speed:.0} tok/s"))),
+            fastest.map(|(at, speed)| {
+                let name = &answer.machines[at].name;
+                let sure = match chances(model, name) {
+                    none if none.is_empty() => String::new(),
+                    sure if model.paired.len() == 1 => format!("; chance to be the faster: {sure}"),
+                    sure => format!("; faster {sure}"),
+                };
+                (at, format!("{speed:.0} tok/s{sure}"))
+            }),
         ));
     }
     let cheapest = most(&|at| {
@@ -142,7 +183,23 @@ pub fn machines_svg(answer: &MachinesCompared) -> String {
             });
         }
     }
-    bars("Speed of one stream", "tok/s, contexts half full, 80 % interval", &all)
+    let pairs = answer.models.iter().flat_map(|model| {
+        model.paired.iter().map(move |pair| {
+            format!(
+                "{}: {} faster than {} with {}",
+                model.model,
+                pair.one,
+                pair.other,
+                percent(pair.one_is_faster)
+            )
+        })
+    });
+    let title = format!(
+        "Speed of {}, {} tokens of context half full",
+        streams(answer.streams),
+        count(answer.context_tokens)
+    );
+    bars(&title, "tok/s, 80 % interval", &all, &pairs.collect::<Vec<_>>())
 }
 
 /// The page of models side by side.
@@ -218,7 +275,7 @@ pub fn models_svg(answer: &ModelsCompared) -> String {
         Some(Bar { label: one.name.clone(), value: [size; 3], figure: format!("{size:.1}") })
     };
     let all: Vec<Bar> = answer.models.iter().filter_map(bar).collect();
-    bars("Weights in the usual format", "GiB", &all)
+    bars("Weights in the usual format", "GiB", &all, &[])
 }
 
 /// A side-by-side page's table as CSV.

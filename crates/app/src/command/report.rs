@@ -14,7 +14,7 @@ use localrig_plan::quality::abilities;
 use localrig_plan::requirement::Requirement;
 use localrig_plan::{audit, compare, survey};
 use localrig_report::fit::FitAnswer;
-use localrig_report::page::{Page, Table, Text};
+use localrig_report::page::{Page, Table, Text, Tree};
 use localrig_report::research::{Answers, Change, Form, Inputs, changes, documents, files};
 use serde::Serialize;
 
@@ -43,6 +43,10 @@ pub(crate) struct Args {
     #[arg(long)]
     update: bool,
 }
+
+/// What differs when day, prices, models, machines and facts are the same.
+const UNEXPLAINED: &str = "nothing it was written from changed: the generated part was edited, or \
+                           another build of localrig wrote it";
 
 /// What a writing did or would do.
 #[derive(Debug, Serialize)]
@@ -73,7 +77,10 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         None => None,
     };
     let changes = against(&args.folder, &all)?;
-    let reasons = earlier.map_or_else(Vec::new, |earlier| inputs.reasons(&earlier));
+    let mut reasons = earlier.map_or_else(Vec::new, |earlier| inputs.reasons(&earlier));
+    if known.is_some() && reasons.is_empty() && changes.iter().any(|one| !one.kept) {
+        reasons.push(UNEXPLAINED.to_owned());
+    }
     if !args.check {
         write(args, &changes, &reasons, &inputs)?;
     }
@@ -93,7 +100,12 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         format: if output.format == Format::Html { Format::Human } else { output.format },
     };
     told.answer(&answer, page, |answer| {
-        localrig_report::rows(answer.changes.iter()).map_err(Failure::bug)
+        let row = |one: &Change| (one.path.clone(), one.added, one.removed, one.kept);
+        localrig_report::rows_of(
+            ["path", "added", "removed", "kept"],
+            answer.changes.iter().map(row),
+        )
+        .map_err(Failure::bug)
     })?;
     if args.check && count > 0 {
         return Err(Failure::new(MISLEADING, format!("{count} files would change"))
@@ -160,7 +172,7 @@ fn repository(
         models: &models,
         claims: &claims,
     })?;
-    let inputs = Inputs::new(&answer, env!("CARGO_PKG_VERSION"));
+    let inputs = Inputs::new(catalog, &answer, env!("CARGO_PKG_VERSION"));
     Ok((files(&documents, &charts, form), inputs))
 }
 
@@ -222,5 +234,29 @@ fn page(answer: &Written) -> Page {
         ]);
     }
     page.table(table);
+    // What a writing did is in the files.
+    let told = answer.changes.iter().filter(|one| !answer.done && one.removed > 0);
+    for one in told.filter(|one| !one.lines.is_empty()) {
+        page.tree(Tree { label: one.path.clone(), branches: lines(&one.lines) });
+    }
     page
+}
+
+/// Changed lines of a document that are shown, and characters of each.
+const LINES: usize = 8;
+const LINE: usize = 160;
+
+/// The first changed lines, without the padding of tables.
+fn lines(all: &[String]) -> Vec<Tree> {
+    let compact = |line: &String| {
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let cut: String = words.chars().take(LINE).collect();
+        if cut.len() < words.len() { format!("{}…", cut.trim_end()) } else { cut }
+    };
+    let mut shown: Vec<Tree> = all.iter().take(LINES).map(|one| Tree::leaf(compact(one))).collect();
+    if all.len() > LINES {
+        let more = format!("… {} more lines; `--format json` has them all", all.len() - LINES);
+        shown.push(Tree::leaf(more));
+    }
+    shown
 }

@@ -1,10 +1,12 @@
 //! The top of a plan: what to buy, what it does, what it misses, and who is best in one respect.
 
-use localrig_plan::answer::{PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole};
+use localrig_plan::answer::{
+    MemoryGroup, PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole,
+};
 use localrig_plan::price::FRESH_DAYS;
 use localrig_plan::verdict::Mark;
 
-use crate::number::{count, money, speed, tokens_per_second};
+use crate::number::{count, gib, money, speed, tokens_per_second};
 use crate::page::{Page, Text};
 
 pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
@@ -33,7 +35,7 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
     if let Some(warning) = old_prices(PriceAges::of(best.parts.iter())) {
         page.paragraph(warning);
     }
-    page.list(best.roles.iter().map(role_sentence).collect());
+    page.list(best.roles.iter().map(role_sentence).chain(best.memory.iter().map(memory)).collect());
     let missed: Vec<String> = best
         .verdict
         .iter()
@@ -79,6 +81,14 @@ pub(crate) fn spread(machine: &RankedMachine) -> String {
         return String::new();
     }
     format!(" ({} to {} by the spread of the prices)", money(low), money(high))
+}
+
+/// How much of a group's memory is taken.
+fn memory(group: &MemoryGroup) -> Text {
+    Text::default()
+        .plain("memory: ")
+        .strong(format!("{} of {} GiB", gib(group.total_bytes.value), gib(group.usable_bytes)))
+        .plain(format!(" usable on {} are taken", group.devices))
 }
 
 fn role_sentence(role: &ServedRole) -> Text {

@@ -6,7 +6,7 @@ use localrig_plan::answer::RankedMachine;
 use localrig_plan::compare::ComparedModel;
 use localrig_plan::survey::Standing;
 
-use super::chart::{Figures, costs, growth};
+use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Document, Platform};
 use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
@@ -35,7 +35,7 @@ pub(super) fn overview(
         plan.requirement
     ));
     page.heading(2, "Bottom line");
-    if platforms.is_empty() {
+    if plan.ranked.is_empty() {
         summary(page, plan);
     }
     page.list(platforms.iter().filter_map(|one| bottom_line(one)).collect());
@@ -77,7 +77,7 @@ pub(super) fn overview(
         .link("requirements", "requirements.md")
         .plain(", then ")
         .link("decision summary", "decision-summary.md");
-    if let Some(first) = platforms.first() {
+    if let Some(first) = platforms.iter().find(|one| !one.machines.is_empty()) {
         order = order
             .plain(", then the ")
             .link("build guide", format!("{}/build-guide.md", first.folder));
@@ -218,6 +218,7 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
     }
     ranking(page, plan, Extent { rows: 30, ..Extent::default() });
     costs(page, answers, &ranked(answers));
+    price_history(page, answers, &leaders(platforms));
     for machine in plan.ranked.iter().take(IN_FULL) {
         configuration(page, plan, machine, Extent::default());
     }
@@ -246,15 +247,20 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
         platforms
             .iter()
             .map(|one| {
-                Text::default()
-                    .link(
+                let research = format!("{}/research.md", one.folder);
+                let speeds = format!("{}/benchmarks.md", one.folder);
+                let text = if one.machines.is_empty() {
+                    Text::default().link(
+                        format!("{}: why it is out", one.folder),
+                        format!("{}/README.md", one.folder),
+                    )
+                } else {
+                    Text::default().link(
                         format!("{}: parts and prices", one.folder),
                         format!("{}/build-guide.md", one.folder),
                     )
-                    .plain(", ")
-                    .link("research", format!("{}/research.md", one.folder))
-                    .plain(", ")
-                    .link("speeds", format!("{}/benchmarks.md", one.folder))
+                };
+                text.plain(", ").link("research", research).plain(", ").link("speeds", speeds)
             })
             .collect(),
     );

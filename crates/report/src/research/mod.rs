@@ -3,23 +3,26 @@
 
 mod chart;
 mod document;
+mod inputs;
 mod platform;
 mod site;
 
 use std::collections::BTreeMap;
 
 use localrig_facts::{Catalog, CatalogError};
-use localrig_plan::answer::{PlanAnswer, RankedMachine};
+use localrig_plan::answer::{PlanAnswer, RankedMachine, RejectedMachine};
 use localrig_plan::audit::ClaimsAudit;
 use localrig_plan::compare::ModelsCompared;
 use localrig_plan::detail::Detail;
+use localrig_plan::measured::Measurements;
 use localrig_plan::requirement::Requirement;
 use localrig_plan::survey::SurveyAnswer;
 
 use crate::fit::FitAnswer;
 use crate::page::Page;
 
-pub use site::{Change, Form, Inputs, changes, files, merge};
+pub use inputs::Inputs;
+pub use site::{Change, Form, changes, files, merge};
 
 /// The answers that the repository is written from.
 #[derive(Clone, Copy, Debug)]
@@ -70,11 +73,15 @@ const MACHINES_PER_PLATFORM: usize = 4;
 /// Machines in the tables of a platform.
 const MACHINES_IN_TABLES: usize = 12;
 
-/// A platform with its machines, best first.
+/// A platform with its machines, best first, and those that are out.
 struct Platform<'a> {
     folder: String,
     machines: Vec<&'a RankedMachine>,
+    rejected: Vec<Out<'a>>,
 }
+
+/// A machine outside a limit: the kind of limit, and the machine.
+type Out<'a> = (&'static str, &'a RejectedMachine);
 
 /// Every document, the overview first, and the charts they show.
 ///
@@ -96,8 +103,9 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     charts.push(ranked.cost(answers));
     charts.extend(leaders.speed_curves(answers));
     charts.extend(leaders.price_history(answers));
+    let measurements = Measurements::new(answers.catalog)?;
     for platform in &platforms {
-        let (documents, more) = platform::documents(answers, platform)?;
+        let (documents, more) = platform::documents(answers, platform, &measurements)?;
         all.extend(documents);
         charts.extend(more);
     }
@@ -105,14 +113,26 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     Ok((all, charts))
 }
 
-/// Ranked machines by platform, in the order of their best machine.
+/// Machines by platform: those with a ranked machine in the order of their best, then those whose
+/// machines are all out.
 fn platforms(answers: Answers<'_>) -> Result<Vec<Platform<'_>>, CatalogError> {
+    fn of<'l, 'a>(found: &'l mut Vec<Platform<'a>>, folder: String) -> &'l mut Platform<'a> {
+        let known = found.iter().position(|one| one.folder == folder);
+        let at = known.unwrap_or(found.len());
+        if known.is_none() {
+            found.push(Platform { folder, machines: Vec::new(), rejected: Vec::new() });
+        }
+        &mut found[at]
+    }
     let mut found: Vec<Platform<'_>> = Vec::new();
     for machine in &answers.plan.ranked {
-        let folder = platform::folder(answers.catalog, machine)?;
-        match found.iter_mut().find(|one| one.folder == folder) {
-            Some(one) => one.machines.push(machine),
-            None => found.push(Platform { folder, machines: vec![machine] }),
+        let folder = platform::folder(answers.catalog, &machine.key)?;
+        of(&mut found, folder).machines.push(machine);
+    }
+    for group in &answers.plan.rejected {
+        for machine in &group.machines {
+            let folder = platform::folder(answers.catalog, &machine.key)?;
+            of(&mut found, folder).rejected.push((group.reason, machine));
         }
     }
     Ok(found)

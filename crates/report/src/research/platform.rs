@@ -8,9 +8,8 @@ use localrig_facts::part::Prebuilt;
 use localrig_facts::shop::Shop;
 use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
-use localrig_plan::answer::RankedMachine;
 use localrig_plan::knowledge::corrections;
-use localrig_plan::measured::{ROWS, measured};
+use localrig_plan::measured::{Measurements, ROWS};
 
 use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Chart, Document, MACHINES_IN_TABLES, MACHINES_PER_PLATFORM, Platform};
@@ -19,8 +18,8 @@ use crate::page::{Page, Table, Text};
 use crate::plan::{Extent, configuration, correction, metrics};
 
 /// The folder a machine belongs to: of its chip's generation, else of its cards' maker.
-pub(super) fn folder(catalog: &Catalog, machine: &RankedMachine) -> Result<String, CatalogError> {
-    let Some((_, gpu)) = accelerators(catalog, machine)?.into_iter().next() else {
+pub(super) fn folder(catalog: &Catalog, key: &str) -> Result<String, CatalogError> {
+    let Some((_, gpu)) = accelerators(catalog, key)?.into_iter().next() else {
         return Ok("other".to_owned());
     };
     let generation = match &gpu.generation {
@@ -32,19 +31,22 @@ pub(super) fn folder(catalog: &Catalog, machine: &RankedMachine) -> Result<Strin
         .unwrap_or_else(|| format!("{}-gpu", gpu.vendor.to_lowercase().replace(' ', "-"))))
 }
 
-/// The accelerators of a machine, each once.
+/// The accelerators of a machine by its key, each once: `2x gpu/nvidia/rtx-5090`,
+/// `system/apple/mac-studio:256gb`, with ` + ` between unlike ones and the board in brackets.
 fn accelerators<'a>(
     catalog: &'a Catalog,
-    machine: &RankedMachine,
+    key: &str,
 ) -> Result<Vec<(&'a Id, &'a Gpu)>, CatalogError> {
     let gpus = catalog.all::<Gpu>()?;
+    let systems = catalog.all::<System>()?;
     let mut found = Vec::new();
-    for part in &machine.parts {
-        if let Some(card) = gpus.get_key_value(&part.id) {
-            found.push(card);
-        } else if let Some(system) = catalog.all::<System>()?.get(&part.id) {
-            found.extend(gpus.get_key_value(&system.accelerator));
-        }
+    for part in key.split(" + ") {
+        // `2x ` before it.
+        let counted = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let part = counted.strip_prefix("x ").filter(|_| counted != part).unwrap_or(part);
+        let id = part.split([':', ' ']).next().unwrap_or(part);
+        let chip = systems.get(id).map_or(id, |system| system.accelerator.as_str());
+        found.extend(gpus.get_key_value(chip));
     }
     Ok(found)
 }
@@ -60,12 +62,21 @@ fn new(platform: &Platform<'_>, file: &str, title: &str, purpose: &'static str) 
 pub(super) fn documents(
     answers: Answers<'_>,
     platform: &Platform<'_>,
+    measurements: &Measurements<'_>,
 ) -> Result<(Vec<Document>, Vec<Chart>), CatalogError> {
+    if platform.machines.is_empty() {
+        let all = vec![
+            overview(platform, false),
+            research(answers, platform)?,
+            benchmarks(answers, platform, measurements)?,
+        ];
+        return Ok((all, Vec::new()));
+    }
     let vendors = vendors(answers, platform)?;
     let mut all = vec![
         overview(platform, vendors.is_some()),
         research(answers, platform)?,
-        benchmarks(answers, platform)?,
+        benchmarks(answers, platform, measurements)?,
         build_guide(answers, platform),
     ];
     all.extend(vendors);
@@ -93,6 +104,8 @@ fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
             )),
         );
         page.table(metrics(best));
+    } else {
+        page.paragraph("No machine of this platform is within the hard limits.");
     }
     let mut table =
         Table::new(&[">#", "machine", ">price", ">GiB", "main model", ">tok/s", "noise"]);
@@ -109,12 +122,12 @@ fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
         ]);
     }
     page.table(table);
-    let mut links = Text::default()
-        .link("Parts, prices and set-up", "build-guide.md")
-        .plain(", ")
-        .link("research", "research.md")
-        .plain(", ")
-        .link("speeds", "benchmarks.md");
+    rejected(page, platform);
+    let mut links = Text::default();
+    if !platform.machines.is_empty() {
+        links = links.link("Parts, prices and set-up", "build-guide.md").plain(", ");
+    }
+    links = links.link("research", "research.md").plain(", ").link("speeds", "benchmarks.md");
     if vendors {
         links = links.plain(", ").link("vendors", "vendor-options.md");
     }
@@ -122,13 +135,54 @@ fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
     document
 }
 
+/// Machines that are out, shown of each platform.
+const REJECTED: usize = 12;
+
+/// What is out, and by which number.
+fn rejected(page: &mut Page, platform: &Platform<'_>) {
+    if platform.rejected.is_empty() {
+        return;
+    }
+    page.heading(2, "Not recommended, and why");
+    let mut table = Table::new(&["machine", ">price", "limit", "decided by"]);
+    for (reason, one) in platform.rejected.iter().take(REJECTED) {
+        table.row([
+            one.name.clone().into(),
+            one.cost.map_or_else(|| "not known".to_owned(), money).into(),
+            (*reason).into(),
+            one.decided_by.clone().into(),
+        ]);
+    }
+    page.table(table);
+    if platform.rejected.len() > REJECTED {
+        page.paragraph(format!(
+            "{} more are out; `localrig plan --all` lists them.",
+            platform.rejected.len() - REJECTED
+        ));
+    }
+}
+
+/// Keys of a platform's machines, ranked ones first.
+fn keys<'a>(platform: &'a Platform<'_>) -> impl Iterator<Item = &'a str> {
+    let ranked = platform.machines.iter().map(|one| one.key.as_str());
+    ranked.chain(platform.rejected.iter().map(|(_, one)| one.key.as_str()))
+}
+
+/// Accelerators described in full of a platform without a ranked machine.
+const DESCRIBED: usize = 6;
+
 fn research(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, CatalogError> {
     let mut document =
         new(platform, "research.md", "research", "Facts of every accelerator, with sources");
     let page = &mut document.page;
     let mut told = BTreeSet::new();
-    for machine in &platform.machines {
-        for (id, gpu) in accelerators(answers.catalog, machine)? {
+    let ranked = platform.machines.len();
+    for (place, key) in keys(platform).enumerate() {
+        // What is out is told in short elsewhere, where something is in.
+        if place >= ranked && (ranked > 0 || told.len() >= DESCRIBED) {
+            break;
+        }
+        for (id, gpu) in accelerators(answers.catalog, key)? {
             if !told.insert(id) {
                 continue;
             }
@@ -166,7 +220,11 @@ fn research(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, C
     Ok(document)
 }
 
-fn benchmarks(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, CatalogError> {
+fn benchmarks(
+    answers: Answers<'_>,
+    platform: &Platform<'_>,
+    measurements: &Measurements<'_>,
+) -> Result<Document, CatalogError> {
     let mut document = new(
         platform,
         "benchmarks.md",
@@ -174,7 +232,9 @@ fn benchmarks(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document,
         "Predicted speeds with intervals, beside what others measured",
     );
     let page = &mut document.page;
-    page.picture("speed of the main agent", "speed.svg");
+    if !platform.machines.is_empty() {
+        page.picture("speed of the main agent", "speed.svg");
+    }
     let mut table = Table::new(&[
         "machine",
         "role",
@@ -200,30 +260,37 @@ fn benchmarks(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document,
         }
     }
     page.table(table);
-    page.paragraph("Speeds per stream with contexts half full; 80 % interval in brackets.");
+    if !platform.machines.is_empty() {
+        page.paragraph("Speeds per stream with contexts half full; 80 % interval in brackets.");
+    }
     growth(page, answers, &figures(platform));
-    measurements(page, answers, platform)?;
+    measured(page, answers, platform, measurements)?;
     page.paragraph(Text::default().link("Overview", "README.md").plain("."));
     Ok(document)
 }
 
 /// What others measured on the platform's accelerators, beside our predictions of the same runs.
-fn measurements(
+fn measured(
     page: &mut Page,
     answers: Answers<'_>,
     platform: &Platform<'_>,
+    measurements: &Measurements<'_>,
 ) -> Result<(), CatalogError> {
     let mut accelerators_here: Vec<&Id> = Vec::new();
     let mut models = BTreeSet::new();
-    for machine in &platform.machines {
-        for (id, _) in accelerators(answers.catalog, machine)? {
+    for key in keys(platform) {
+        for (id, _) in accelerators(answers.catalog, key)? {
             if !accelerators_here.contains(&id) {
                 accelerators_here.push(id);
             }
         }
-        models.extend(machine.roles.iter().map(|role| &role.model_id));
     }
-    let found = measured(answers.catalog, &accelerators_here, &models)?;
+    // Where nothing is ranked, what runs on the best of all machines is the question.
+    let ranked = &answers.plan.ranked;
+    let machines =
+        platform.machines.iter().copied().chain(ranked.iter().take(MACHINES_PER_PLATFORM));
+    models.extend(machines.flat_map(|one| &one.roles).map(|role| &role.model_id));
+    let found = measurements.on(&accelerators_here, &models)?;
     page.heading(2, "Measured by others");
     if found.shown.is_empty() {
         page.paragraph(format!(

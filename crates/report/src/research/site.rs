@@ -1,10 +1,8 @@
 //! The repository as files: Markdown or a static site, what a later writing would change, and how
 //! text of people beside the generated parts survives it.
 
-use std::collections::BTreeMap;
-
-use localrig_plan::answer::PlanAnswer;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
 
 use super::{Chart, Document};
 use crate::html::{Frame, SEARCH, STYLE, framed};
@@ -17,86 +15,6 @@ pub enum Form {
     Markdown,
     /// A static site.
     Site,
-}
-
-/// What the repository was written from, kept beside it to say later why it would change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Inputs {
-    /// Version of localrig.
-    pub version: String,
-    /// The day prices are as of.
-    pub as_of: String,
-    /// Price of every part of the ranked machines, as printed.
-    pub prices: BTreeMap<String, String>,
-    /// Models that serve a role somewhere.
-    pub models: Vec<String>,
-    /// Ranked machines, best first.
-    pub machines: Vec<String>,
-}
-
-impl Inputs {
-    /// The inputs of a plan.
-    pub fn new(plan: &PlanAnswer, version: &str) -> Self {
-        let mut prices = BTreeMap::new();
-        let mut models: Vec<String> = Vec::new();
-        for machine in &plan.ranked {
-            for part in &machine.parts {
-                if let Some(price) = &part.price {
-                    let key = match &price.variant {
-                        Some(variant) => format!("{}:{variant}", part.id),
-                        None => part.id.to_string(),
-                    };
-                    prices.insert(key, price.amount.to_string());
-                }
-            }
-            models.extend(machine.roles.iter().map(|role| role.model_id.to_string()));
-        }
-        models.sort();
-        models.dedup();
-        Self {
-            version: version.to_owned(),
-            as_of: plan.as_of.clone(),
-            prices,
-            models,
-            machines: plan.ranked.iter().map(|one| one.key.clone()).collect(),
-        }
-    }
-
-    /// Why a repository written from these inputs differs from one written from earlier ones.
-    pub fn reasons(&self, earlier: &Self) -> Vec<String> {
-        let mut reasons = Vec::new();
-        for (item, now) in &self.prices {
-            match earlier.prices.get(item) {
-                Some(then) if then != now => {
-                    reasons.push(format!("price moved: {item} from {then} to {now}"));
-                }
-                None => reasons.push(format!("price added: {item} {now}")),
-                Some(_) => {}
-            }
-        }
-        let gone = earlier.prices.keys().filter(|item| !self.prices.contains_key(*item));
-        reasons.extend(gone.map(|item| format!("no longer in a ranked machine: {item}")));
-        let new = |now: &[String], then: &[String]| -> Vec<String> {
-            now.iter().filter(|one| !then.contains(one)).cloned().collect()
-        };
-        for (what, now, then) in [
-            ("model", &self.models, &earlier.models),
-            ("machine", &self.machines, &earlier.machines),
-        ] {
-            reasons.extend(new(now, then).into_iter().map(|one| format!("{what} added: {one}")));
-            reasons.extend(new(then, now).into_iter().map(|one| format!("{what} dropped: {one}")));
-        }
-        if self.version != earlier.version {
-            reasons.push(format!(
-                "formulas may have changed: localrig {} was {}",
-                self.version, earlier.version
-            ));
-        }
-        if self.as_of != earlier.as_of {
-            reasons.push(format!("another day: {} was {}", self.as_of, earlier.as_of));
-        }
-        reasons
-    }
 }
 
 const BEGIN: &str = "<!-- localrig: generated from here; write before or after, it is kept -->";
@@ -186,6 +104,9 @@ pub struct Change {
     pub added: usize,
     /// Lines that would go.
     pub removed: usize,
+    /// Those lines of a document with their numbers, `- 12: old` before `+ 12: new`; pictures and
+    /// scripts have none.
+    pub lines: Vec<String>,
     /// Whether somebody's own file is in the way: it is never overwritten.
     pub kept: bool,
     /// The content after the writing.
@@ -202,36 +123,49 @@ pub fn changes(files: &[(String, String)], there: impl Fn(&str) -> Option<String
                 path: path.clone(),
                 added: generated.lines().count(),
                 removed: 0,
+                lines: Vec::new(),
                 kept: false,
                 content: generated.clone(),
             });
             continue;
         };
         let Some(content) = merge(&old, generated) else {
-            all.push(Change { path: path.clone(), added: 0, removed: 0, kept: true, content: old });
+            let (path, lines) = (path.clone(), Vec::new());
+            all.push(Change { path, added: 0, removed: 0, lines, kept: true, content: old });
             continue;
         };
         if content == old {
             continue;
         }
-        let (added, removed) = differing(&old, &content);
-        all.push(Change { path: path.clone(), added, removed, kept: false, content });
+        let (added, removed, mut lines) = differing(&old, &content);
+        let kind = path.rsplit_once('.').map_or("", |(_, kind)| kind);
+        if !["md", "html"].contains(&kind) {
+            lines.clear();
+        }
+        all.push(Change { path: path.clone(), added, removed, lines, kept: false, content });
     }
     all
 }
 
-/// Lines of the new text that the old has not, and the other way round, as multisets.
-fn differing(old: &str, new: &str) -> (usize, usize) {
-    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-    for line in new.lines() {
-        *counts.entry(line).or_default() += 1;
+/// How many lines come and go, and which.
+fn differing(old: &str, new: &str) -> (usize, usize, Vec<String>) {
+    let diff = TextDiff::from_lines(old, new);
+    let (mut added, mut removed, mut lines) = (0, 0, Vec::new());
+    for change in diff.iter_all_changes() {
+        let text = change.value().trim_end();
+        match change.tag() {
+            ChangeTag::Equal => {}
+            ChangeTag::Insert => {
+                added += 1;
+                lines.push(format!("+ {}: {text}", change.new_index().map_or(0, |at| at + 1)));
+            }
+            ChangeTag::Delete => {
+                removed += 1;
+                lines.push(format!("- {}: {text}", change.old_index().map_or(0, |at| at + 1)));
+            }
+        }
     }
-    for line in old.lines() {
-        *counts.entry(line).or_default() -= 1;
-    }
-    let added = counts.values().filter(|count| **count > 0).sum::<i64>();
-    let removed = -counts.values().filter(|count| **count < 0).sum::<i64>();
-    (usize::try_from(added).unwrap_or(0), usize::try_from(removed).unwrap_or(0))
+    (added, removed, lines)
 }
 
 #[cfg(test)]
@@ -258,23 +192,7 @@ mod tests {
         let told: Vec<_> =
             found.iter().map(|one| (&one.path[..], one.added, one.removed)).collect();
         assert_eq!(told, [("a.md", 1, 1), ("b.svg", 1, 0)]);
+        assert_eq!(found[0].lines, ["- 3: y", "+ 3: z"]);
         assert!(changes(&files[..1], |_| Some(files[0].1.clone())).is_empty());
-    }
-
-    #[test]
-    fn the_reasons_name_what_moved() {
-        let then = Inputs {
-            prices: [("gpu/x".to_owned(), "CHF 1".to_owned())].into(),
-            ..Inputs::default()
-        };
-        let now = Inputs {
-            prices: [("gpu/x".to_owned(), "CHF 2".to_owned())].into(),
-            models: vec!["model/y".to_owned()],
-            ..Inputs::default()
-        };
-        assert_eq!(
-            now.reasons(&then),
-            ["price moved: gpu/x from CHF 1 to CHF 2", "model added: model/y"]
-        );
     }
 }

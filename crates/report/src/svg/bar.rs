@@ -76,8 +76,9 @@ fn whisker([low, high]: [f64; 2], y: f64) -> String {
     )
 }
 
-/// Horizontal bars with intervals, each with its label above and its figure beside it.
-pub fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
+/// Horizontal bars with intervals, each with its label above and its figure beside it; remarks
+/// stand below.
+pub fn bars(title: &str, unit: &str, bars: &[Bar], remarks: &[String]) -> String {
     let most = bars.iter().map(|bar| bar.value[2]).fold(1e-9, f64::max);
     let right = right(bars.iter().map(|bar| width(&bar.figure)));
     let at = |value: f64| EDGE + value / most * (right - EDGE);
@@ -97,7 +98,12 @@ pub fn bars(title: &str, unit: &str, bars: &[Bar]) -> String {
         body.push_str(&text(high.max(value) + 7.0, middle + 4.5, "", "start", &bar.figure));
     }
     body.push_str(&labels);
-    document(title, bottom + 2.0 * LINE + 8.0, &body)
+    let mut below = bottom + 2.0 * LINE + 8.0;
+    for remark in remarks {
+        below += LINE;
+        body.push_str(&text(EDGE, below - 4.0, "", "start", &clipped(remark, WIDTH - 2.0 * EDGE)));
+    }
+    document(title, below, &body)
 }
 
 /// Bars of parts, each with its label above, its figure beside it, and marks at its limit and the
@@ -172,7 +178,8 @@ mod tests {
     fn a_bar_is_as_long_as_its_value_and_its_text_is_escaped() {
         let bar =
             Bar { label: "a < b".to_owned(), value: [50.0, 40.0, 100.0], figure: "50".to_owned() };
-        let svg = bars("T & U", "tok/s", &[bar]);
+        let svg = bars("T & U", "tok/s", &[bar], &["by R & S".to_owned()]);
+        assert!(svg.contains("by R &amp; S"));
         assert!(svg.contains("a &lt; b") && svg.contains("<title>T &amp; U</title>"));
         let whole = right([width("50")].into_iter()) - EDGE;
         assert!(svg.contains(&format!("width=\"{:.1}\"", whole / 2.0)), "{svg}");
