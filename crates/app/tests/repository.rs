@@ -78,6 +78,7 @@ fn pure_crates_depend_on_nothing_that_does_input_or_output() {
         "schemars",
         "serde",
         "serde_json",
+        "similar",
         "strsim",
         "thiserror",
         "toml",

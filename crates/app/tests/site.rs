@@ -5,9 +5,11 @@
 //! reason, which these tests repeat; without either they fail.
 #![expect(clippy::disallowed_methods, reason = "tests run the program and the tools")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "says why it was skipped")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use assert_cmd::Command;
 
 /// The folder of the tools; `None` when they cannot be had.
 fn tools() -> Option<PathBuf> {
@@ -23,7 +25,7 @@ fn tools() -> Option<PathBuf> {
 }
 
 fn report(folder: &Path, more: &[&str]) {
-    let output = assert_cmd::Command::cargo_bin("localrig")
+    let output = Command::cargo_bin("localrig")
         .unwrap()
         .env("XDG_DATA_HOME", "/nonexistent")
         .arg("report")

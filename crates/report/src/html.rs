@@ -80,7 +80,10 @@ fn navigation(frame: &Frame) -> String {
     let within = |title: &str| title.split_once(": ").map_or(title, |(_, own)| own).to_owned();
     let list = |wanted: &str| -> String {
         let own = frame.pages.iter().filter(|(_, address)| folder(address) == wanted);
-        own.map(|(title, address)| format!("<li>{}</li>", link(address, &within(title)))).collect()
+        let items: Vec<String> = own
+            .map(|(title, address)| format!("<li>{}</li>", link(address, &within(title))))
+            .collect();
+        items.concat()
     };
     let mut folders: Vec<String> = frame.pages.iter().map(|(_, address)| folder(address)).collect();
     folders.dedup();
@@ -91,13 +94,14 @@ fn navigation(frame: &Frame) -> String {
     } else {
         format!("<ul><li>{}:</li>{}</ul>", escaped(&here), list(&here))
     };
-    let every: String = folders
+    let every: Vec<String> = folders
         .iter()
         .map(|one| {
             let name = if one.is_empty() { "All platforms" } else { one };
             format!("<p>{}</p><ul>{}</ul>", escaped(name), list(one))
         })
         .collect();
+    let every = every.concat();
     format!(
         "<nav aria-label=\"Pages\"><div class=\"bar\">{start}<input id=\"search\" type=\"search\" data-root=\"{}\" \
          placeholder=\"Search all pages\" aria-label=\"Search all pages\"></div><ul id=\"found\"></ul>\
@@ -175,7 +179,7 @@ fn inline(text: &Text, site: bool) -> String {
     text.0
         .iter()
         .map(|span| match span {
-            Span::Plain(text) => escaped(text),
+            Span::Plain(text) => with_code(&escaped(text)),
             Span::Strong(text) => format!("<strong>{}</strong>", escaped(text)),
             Span::Link(text, address) => {
                 // Pages of a site refer to each other by their Markdown files.
@@ -188,6 +192,19 @@ fn inline(text: &Text, site: bool) -> String {
             }
         })
         .collect()
+}
+
+/// What stands between backticks as code; a text with one that has no partner as it is.
+fn with_code(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return text.to_owned();
+    }
+    let told = parts.iter().enumerate().map(|(index, part)| match index % 2 {
+        0 => (*part).to_owned(),
+        _ => format!("<code>{part}</code>"),
+    });
+    told.collect()
 }
 
 pub(crate) fn escaped(text: &str) -> String {
@@ -207,6 +224,33 @@ mod tests {
         assert!(alone.contains("<title>A &amp; B</title>") && alone.contains("1 &lt; 2"));
         assert!(alone.contains("href=\"x/next.md\""));
         assert!(framed(&page, &Frame::default()).contains("href=\"x/next.html\""));
+    }
+
+    #[test]
+    fn what_stands_between_backticks_is_code() {
+        assert_eq!(
+            with_code("run `a &lt;b&gt;` or `c`"),
+            "run <code>a &lt;b&gt;</code> or <code>c</code>"
+        );
+        assert_eq!(with_code("one ` alone"), "one ` alone");
+    }
+
+    #[test]
+    fn the_way_around_shows_the_folder_of_the_page_and_every_page_on_demand() {
+        let pages =
+            [("Home", "README.html"), ("x: overview", "x/README.html"), ("x: speeds", "x/b.html")];
+        let frame = Frame {
+            root: "../".to_owned(),
+            here: "x/b.html".to_owned(),
+            pages: pages.map(|(title, address)| (title.to_owned(), address.to_owned())).into(),
+        };
+        let around = navigation(&frame);
+        let beside = "<ul><li>x:</li><li><a href=\"../x/README.html\">overview</a></li>\
+                      <li><a href=\"../x/b.html\" aria-current=\"page\">speeds</a></li></ul>";
+        assert!(around.contains(beside), "{around}");
+        let (before, every) = around.split_once("<details>").unwrap();
+        assert!(before.contains("<a href=\"../README.html\">Start</a>"));
+        assert!(every.contains("<p>All platforms</p>") && every.contains("<p>x</p>"), "{every}");
     }
 
     #[test]

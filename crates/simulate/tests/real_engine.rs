@@ -7,6 +7,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     reason = "a test may panic; it runs the engine"

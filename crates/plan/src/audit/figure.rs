@@ -46,7 +46,7 @@ pattern!(
 pattern!(
     POWER,
     &format!(
-        r"(?:(?i:at|of|TDP|TGP|TBP|draws|consumes|uses|takes|pulls|rated at|rated for|up to|bei|zieht|verbraucht|braucht|nimmt|power draw|power limit|board power|Leistungsaufnahme|Verbrauch))\W{{0,4}}\s?(?:(?:is|of|up to|von|bis zu|is about)\s)?{FIGURES}\s?(?:W\b|(?i:watts?\b))|{FIGURES}[\s-]?(?:W|(?i:watts?))\s(?:TDP|TGP|TBP)"
+        r"(?:(?i:at|of|TDP|TGP|TBP|draws|consumes|uses|takes|pulls|rated at|rated for|up to|bei|zieht|verbraucht|braucht|nimmt|power draw|power limit|board power|Leistungsaufnahme|Verbrauch))\W{{0,4}}\s?(?:(?:is|of|up to|von|bis zu|is about|only|just|nur)\s)?{FIGURES}\s?(?:W\b|(?i:watts?\b))|{FIGURES}[\s-]?(?:W|(?i:watts?))\s(?:TDP|TGP|TBP)"
     )
 );
 pattern!(

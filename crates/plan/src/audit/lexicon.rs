@@ -55,7 +55,10 @@ impl Lexicon {
                     all.iter().filter(|one| !OPTIONAL.contains(&one.as_str())).collect();
                 let whole = |words: &[&Token]| words.iter().map(|one| one.as_str()).collect();
                 let every: Vec<&Token> = all.iter().collect();
-                for words in [&every[..], &kept[..]] {
+                // People leave out the generation: `RTX PRO 6000 Workstation`.
+                let bare: Vec<&Token> =
+                    kept.iter().copied().filter(|one| *one != "blackwell").collect();
+                for words in [&every[..], &kept[..], &bare[..]] {
                     own.entry(whole(words)).or_default().insert(id.clone());
                 }
                 // `RTX PRO 6000` of `RTX PRO 6000 Blackwell Server`, `PRO 6000` of both.
@@ -199,7 +202,10 @@ mod tests {
         let editions =
             "rtx-pro-6000-blackwell-maxq|rtx-pro-6000-blackwell-server|rtx-pro-6000-blackwell-ws";
         assert_eq!(found("RTX PRO 6000 Blackwell and PRO 6000"), [editions, editions]);
-        assert_eq!(found("the RTX PRO 6000 WS"), ["rtx-pro-6000-blackwell-ws"]);
+        assert_eq!(
+            found("the RTX PRO 6000 WS, or RTX PRO 6000 Workstation"),
+            ["rtx-pro-6000-blackwell-ws"; 2]
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod figure;
 mod judge;
 mod lexicon;
 mod read;
+mod sentence;
 
 use std::collections::BTreeMap;
 

@@ -5,17 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use super::figure::{SEVERAL, figure_in, tokens_in};
+use super::lexicon::{Lexicon, Mention};
+use super::sentence::sentences;
+use super::words;
 use localrig_facts::Id;
 use localrig_facts::claim::{Quantity, Statement};
-use regex::Captures;
-
-use super::figure::{
-    ACTIVE, BANDWIDTH, CONTEXT, KV_CACHE, MEMORY, MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD,
-    POWER, PRICE, SEVERAL, SIZE, SIZE_APART, SIZE_BEFORE, SPEED, any_range, bandwidth, figure_in,
-    format_of, number, range, tokens_in,
-};
-use super::lexicon::{Lexicon, Mention};
-use super::words;
 
 /// A statement of a text: about one machine or model, or about each of a family.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,17 +219,17 @@ fn row(
 }
 
 /// What a figure is said of.
-struct About<'m> {
-    quantity: Quantity,
-    machine: Option<&'m Mention>,
-    model: Option<&'m Mention>,
-    format: Option<&'static str>,
-    context_tokens: Option<u64>,
+pub(super) struct About<'m> {
+    pub(super) quantity: Quantity,
+    pub(super) machine: Option<&'m Mention>,
+    pub(super) model: Option<&'m Mention>,
+    pub(super) format: Option<&'static str>,
+    pub(super) context_tokens: Option<u64>,
 }
 
 impl About<'_> {
     /// The statement about every machine or model that can be meant, if it is complete.
-    fn said(&self, line: usize, says: [f64; 2]) -> Option<Said> {
+    pub(super) fn said(&self, line: usize, says: [f64; 2]) -> Option<Said> {
         use Quantity::{Bandwidth, KvCache, Memory, Nvlink, Power, Price, Speed};
         let wants_machine =
             matches!(self.quantity, Memory | Bandwidth | Power | Nvlink | Price | Speed);
@@ -278,238 +273,7 @@ impl About<'_> {
     }
 }
 
-/// Statements in running text. Each is given the place of its figure as its line; the caller knows
-/// which line that is.
-fn sentences(lexicon: &Lexicon, section: Option<&Mention>, text: &str, found: &mut Vec<Said>) {
-    let named = lexicon.mentions(text);
-    if named.is_empty() && section.is_none() {
-        return;
-    }
-    let nearest = |model: bool, (at, end): (usize, usize)| {
-        let before = named.iter().rfind(|one| one.is_model() == model && one.at.1 <= at);
-        before
-            .or_else(|| {
-                let after = named.iter().find(|one| one.is_model() == model && one.at.0 >= at)?;
-                // After the figure only in the same clause; or between its words.
-                let gap = text.get(end..after.at.0).unwrap_or_default();
-                (gap.len() < 60 && !gap.contains(['.', ';', '|'])).then_some(after)
-            })
-            .or(section.filter(|one| one.is_model() == model && named.is_empty()))
-    };
-    let mut add = |quantity, says: [f64; 2], at: (usize, usize), format, context_tokens| {
-        let about = About {
-            quantity,
-            machine: nearest(false, at),
-            model: nearest(true, at),
-            format,
-            context_tokens,
-        };
-        found.extend(about.said(at.0, says));
-    };
-    // Of several machines at once nothing is said of one.
-    let alone = |one: &Captures<'_>| !is_several(sentence(text, start(one)));
-    for one in BANDWIDTH.captures_iter(text).filter(&alone) {
-        if let Some(says) = bandwidth(&one) {
-            add(Quantity::Bandwidth, says, place(&one), None, None);
-        }
-    }
-    for one in MEMORY.captures_iter(text).chain(MEMORY_WORD.captures_iter(text)).filter(&alone) {
-        // What a model takes, or leaves free, is not what the card has.
-        let before = clause_before(text, start(&one)).to_lowercase();
-        let after = &text[one.get(0).map_or(0, |all| all.end())..];
-        let taken = [
-            "need", "requir", "takes", "uses", "fits", "leav", "least", "brauch", "belegt",
-            "mindest",
-        ]
-        .iter()
-        .any(|word| before.contains(word))
-            || [" free", " left", " used", " needed", " frei"]
-                .iter()
-                .any(|word| after.starts_with(word));
-        if taken {
-            continue;
-        }
-        if let Some(says) = range(&one, 1, Quantity::Memory) {
-            add(Quantity::Memory, says, place(&one), None, None);
-        }
-    }
-    for mention in named.iter().filter(|one| !one.is_model()) {
-        let after = &text[mention.at.1..];
-        let value = MEMORY_AFTER_NAME
-            .captures(after)
-            .or_else(|| MEMORY_VERB.captures(after).filter(|one| !is_rate(after, one)))
-            .filter(|_| !is_several(sentence(text, mention.at.1)))
-            .and_then(|one| number(&one[1], true));
-        if let Some(value) = value {
-            add(Quantity::Memory, [value; 2], (mention.at.1, mention.at.1), None, None);
-        }
-    }
-    for one in POWER.captures_iter(text).filter(&alone) {
-        // What a machine or its supply takes is not what its card takes.
-        let before = clause_before(text, start(&one)).to_lowercase();
-        let whole = ["system", "psu", "supply", "wall", "machine", "netzteil", "total", "build"];
-        if whole.iter().any(|word| before.contains(word)) {
-            continue;
-        }
-        if let Some(says) = any_range(&one, &[1, 3], Quantity::Power) {
-            add(Quantity::Power, says, place(&one), None, None);
-        }
-    }
-    for one in SPEED.captures_iter(text).filter(&alone) {
-        // Speeds of many streams are another matter.
-        let said = sentence(text, start(&one));
-        let end = one.get(0).map_or(0, |all| all.end());
-        let around = &text[offset(text, said)..end];
-        if ["concurrent", "streams", "users", "batch", "gleichzeitig"]
-            .iter()
-            .any(|word| around.contains(word))
-        {
-            continue;
-        }
-        if let Some(says) = range(&one, 1, Quantity::Speed) {
-            add(Quantity::Speed, says, place(&one), None, None);
-        }
-    }
-    for one in ACTIVE.captures_iter(text) {
-        if let Some(says) = any_range(&one, &[1, 3, 5], Quantity::ActiveParameters) {
-            add(Quantity::ActiveParameters, says, place(&one), None, None);
-        }
-    }
-    for one in CONTEXT.captures_iter(text) {
-        // What somebody needs is no property of a model.
-        let said = sentence(text, start(&one));
-        let before = clause_before(text, start(&one)).trim_end().to_lowercase();
-        let asked = ["need", "With", "KV", "Mit ", "brauch"].iter().any(|word| said.contains(word))
-            || [" at", " at a", " with", " with a", " bei", " bei einem", " mit", " mit einem"]
-                .iter()
-                .any(|word| before.ends_with(word));
-        let figure = (1..5).find_map(|group| one.get(group)).map_or("", |one| one.as_str());
-        // Small whole numbers are versions, streams or gigabytes.
-        let tokens = tokens_in(figure).filter(|tokens| *tokens >= 4_096);
-        let bytes = text[one.get(0).map_or(0, |all| all.end())..].trim_start().starts_with("GB");
-        if let (Some(tokens), false, false) = (tokens, asked, bytes) {
-            add(Quantity::Context, [tokens as f64; 2], place(&one), None, None);
-        }
-    }
-    for (one, [figure, format]) in SIZE
-        .captures_iter(text)
-        .map(|one| (one, [2, 1]))
-        .chain(SIZE_APART.captures_iter(text).map(|one| (one, [2, 1])))
-        .chain(SIZE_BEFORE.captures_iter(text).map(|one| (one, [1, 3])))
-    {
-        // The KV cache has its own figures, and so has a bandwidth.
-        let end = one.get(0).map_or(0, |all| all.end());
-        let after = text[end..].trim_start();
-        let before: String = text[..start(&one)].chars().rev().take(40).collect();
-        if after.starts_with("KV") || after.starts_with("/s") || before.contains("VK") {
-            continue;
-        }
-        if let Some(says) = range(&one, figure, Quantity::Size) {
-            add(Quantity::Size, says, place(&one), Some(format_of(&one[format])), None);
-        }
-    }
-    for one in KV_CACHE.captures_iter(text) {
-        let unit = if one[4].eq_ignore_ascii_case("GiB") { 1.073_741_824 } else { 1.0 };
-        let tokens = tokens_in(&one[1]);
-        if let (Some(says), Some(tokens)) = (range(&one, 2, Quantity::KvCache), tokens) {
-            add(Quantity::KvCache, says.map(|one| one * unit), place(&one), None, Some(tokens));
-        }
-    }
-    if text.contains("](http") || text.contains("<http") {
-        for one in PRICE.captures_iter(text).filter(&alone) {
-            if let Some(says) = any_range(&one, &[1, 2], Quantity::Price) {
-                add(Quantity::Price, [says[0]; 2], place(&one), None, None);
-            }
-        }
-    }
-    nvlink(text, &named, section, found);
-}
-
 /// Whether a text is about several machines at once.
-fn is_several(text: &str) -> bool {
+pub(super) fn is_several(text: &str) -> bool {
     SEVERAL.is_match(text) || text.contains(" + ") || text.contains(" vs ")
-}
-
-/// Whether a figure goes on as a rate: `32 GB/s` is no memory.
-fn is_rate(after: &str, found: &Captures<'_>) -> bool {
-    after[found.get(0).map_or(0, |all| all.end())..].starts_with('/')
-}
-
-fn start(found: &Captures<'_>) -> usize {
-    place(found).0
-}
-
-/// First and one past the last byte of a match.
-fn place(found: &Captures<'_>) -> (usize, usize) {
-    found.get(0).map_or((0, 0), |all| (all.start(), all.end()))
-}
-
-/// Where a part of a text begins in it.
-fn offset(text: &str, part: &str) -> usize {
-    part.as_ptr() as usize - text.as_ptr() as usize
-}
-
-/// The sentence around a place.
-fn sentence(text: &str, at: usize) -> &str {
-    let ends = [". ", "! ", "? "].into_iter().filter_map(|mark| text[..at].rfind(mark));
-    let from = ends.max().map_or(0, |end| end + 2);
-    let to = text[at..].find(". ").map_or(text.len(), |end| at + end + 1);
-    &text[from..to]
-}
-
-/// What stands before a place in its clause.
-fn clause_before(text: &str, at: usize) -> &str {
-    let from = text[..at].rfind([',', ';', ':', '(', '.']).map_or(0, |end| end + 1);
-    &text[from..at]
-}
-
-/// `NVLink` in a sentence: denied, or claimed for the cards beside it.
-fn nvlink(text: &str, named: &[Mention], section: Option<&Mention>, found: &mut Vec<Said>) {
-    let Some(at) = text.find("NVLink") else { return };
-    let said = sentence(text, at);
-    let from = offset(text, said);
-    let before = text[from..at].to_lowercase();
-    let tail: String = before.chars().rev().take(40).collect::<String>().chars().rev().collect();
-    let after = text[at..].to_lowercase();
-    let after = &after[..after.find(['.', ';', ',']).unwrap_or(after.len())];
-    let denied = [
-        "no ", "not ", "without ", "lacks ", "n't ", "kein ", "keine ", "ohne ", "nicht ",
-        "neither ", "never ",
-    ]
-    .iter()
-    .any(|word| tail.contains(word))
-        || [
-            ": no",
-            "is not",
-            "is missing",
-            "was dropped",
-            "is gone",
-            "fehlt",
-            "gibt es nicht",
-            ": nein",
-            ": none",
-        ]
-        .iter()
-        .any(|word| after.contains(word));
-    let compared = before.contains("bandwidth")
-        || text.contains("not required")
-        || said.trim_end().ends_with('?');
-    if compared {
-        return;
-    }
-    let own: Vec<&Mention> = named
-        .iter()
-        .filter(|one| !one.is_model() && from <= one.at.0 && one.at.1 <= from + said.len())
-        .collect();
-    let alone = section.filter(|one| !one.is_model() && named.is_empty());
-    for machine in own.into_iter().chain(alone) {
-        let about = About {
-            quantity: Quantity::Nvlink,
-            machine: Some(machine),
-            model: None,
-            format: None,
-            context_tokens: None,
-        };
-        found.extend(about.said(at, [f64::from(u8::from(!denied)); 2]));
-    }
 }

@@ -29,6 +29,9 @@ pub(super) struct Figures<'a> {
     pub(super) machines: Vec<&'a RankedMachine>,
 }
 
+/// Points of a curve: along, and up with the ends of the interval.
+type Points = Vec<(f64, [f64; 3])>;
+
 const fn figures(it: &Estimate<TokensPerSec>) -> [f64; 3] {
     [it.value.get(), it.low.get(), it.high.get()]
 }
@@ -149,7 +152,7 @@ impl<'a> Figures<'a> {
     /// Speed by depth, and by streams: each alone, and in sum.
     pub(super) fn speed_curves(&self, answers: Answers<'a>) -> Vec<Chart> {
         let all = self.curved(answers);
-        let curve = |of: &dyn Fn(&Curves) -> Vec<(f64, [f64; 3])>| -> Vec<Curve> {
+        let curve = |of: &dyn Fn(&Curves) -> Points| -> Vec<Curve> {
             let one = |(machine, curves): &(&RankedMachine, &Curves)| Curve {
                 label: format!("#{} {}: {}", machine.rank, curves.label, machine.name),
                 points: of(curves),
@@ -353,7 +356,9 @@ pub(super) fn growth(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_
     page.picture("speed by depth of the context", picture(figures, "depth.svg"));
     // Contexts may end at different depths: the longest row of depths has them all.
     let depths = all.iter().map(|(_, one)| &one.depth).max_by_key(|one| one.len());
-    let depths: Vec<u64> = depths.into_iter().flatten().map(|one| one.depth_tokens).collect();
+    // The picture has the small ones, which hardly differ.
+    let depths = depths.into_iter().flatten().map(|one| one.depth_tokens);
+    let depths: Vec<u64> = depths.filter(|depth| *depth == 0 || *depth >= 8_192).collect();
     let mut titles = vec!["machine".to_owned(), "model".to_owned()];
     titles.extend(depths.iter().map(|depth| format!(">{}", count(*depth))));
     page.table(by_machine(&titles, &all, |curves| {

@@ -6,7 +6,7 @@ use localrig_plan::answer::RankedMachine;
 use localrig_plan::compare::ComparedModel;
 use localrig_plan::survey::Standing;
 
-use super::chart::{Figures, costs, growth};
+use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Document, Platform};
 use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
@@ -218,6 +218,7 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
     }
     ranking(page, plan, Extent { rows: 30, ..Extent::default() });
     costs(page, answers, &ranked(answers));
+    price_history(page, answers, &leaders(platforms));
     for machine in plan.ranked.iter().take(IN_FULL) {
         configuration(page, plan, machine, Extent::default());
     }

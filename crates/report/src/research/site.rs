@@ -138,7 +138,8 @@ pub fn changes(files: &[(String, String)], there: impl Fn(&str) -> Option<String
             continue;
         }
         let (added, removed, mut lines) = differing(&old, &content);
-        if !(path.ends_with(".md") || path.ends_with(".html")) {
+        let kind = path.rsplit_once('.').map_or("", |(_, kind)| kind);
+        if !["md", "html"].contains(&kind) {
             lines.clear();
         }
         all.push(Change { path: path.clone(), added, removed, lines, kept: false, content });

@@ -124,8 +124,7 @@ fn ticks(scale: Scale, most: f64) -> Vec<(f64, String)> {
         Scale::Days(start) => {
             let mut months = Vec::new();
             let (mut year, mut month) = (start.year(), start.month());
-            loop {
-                let Ok(first) = Date::new(year, month, 1) else { break };
+            while let Ok(first) = Date::new(year, month, 1) {
                 let at = f64::from(first.days_since(start));
                 if at >= 0.0 {
                     months.push((at, format!("{year}-{month:02}")));
@@ -443,7 +442,7 @@ mod tests {
     fn an_interval_is_a_band_around_the_curve() {
         let points = vec![(0.0, [10.0, 8.0, 12.0]), (2.0, [5.0, 4.0, 6.0])];
         let curve = Curve { label: "l".into(), points };
-        let svg = curves(TITLES, Scale::Tokens, Shape::Band, &[curve.clone()]);
+        let svg = curves(TITLES, Scale::Tokens, Shape::Band, std::slice::from_ref(&curve));
         assert_eq!(svg.matches("band\"").count(), 1, "{svg}");
         assert!(!svg.contains("NaN"), "{svg}");
         let flat = Curve { points: vec![(0.0, [10.0; 3]), (2.0, [5.0; 3])], ..curve };
