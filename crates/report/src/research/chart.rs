@@ -226,8 +226,8 @@ impl<'a> Figures<'a> {
         self.machines.iter().filter_map(known).take(BARS).collect()
     }
 
-    /// What the machines cost to own.
-    pub(super) fn cost(&self, answers: Answers<'a>) -> Chart {
+    /// What the machines cost to own; none when the power of none is recorded.
+    pub(super) fn cost(&self, answers: Answers<'a>) -> Option<Chart> {
         let stack = |(machine, spent): (&RankedMachine, Spent)| {
             let part = |name: &str, size: f64, colour| Part {
                 name: name.to_owned(),
@@ -247,12 +247,15 @@ impl<'a> Figures<'a> {
             }
         };
         let all: Vec<Stack> = self.owned(answers).into_iter().map(stack).collect();
+        if all.is_empty() {
+            return None;
+        }
         let title = format!("Cost over {} years", years(answers));
         let unit = format!(
             "{}; the range is from little use and good resale to much use and bad",
             answers.requirement.budget.currency.code()
         );
-        self.chart("cost.svg", stacks(&title, &unit, &all))
+        Some(self.chart("cost.svg", stacks(&title, &unit, &all)))
     }
 
     /// Prices over time of the machines' main parts, each once.
@@ -317,7 +320,7 @@ pub(super) fn costs(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_>
         ">#",
         "machine",
         ">price",
-        ">less resale",
+        ">price less resale",
         ">electricity",
         ">together",
         ">from",
@@ -336,6 +339,15 @@ pub(super) fn costs(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_>
         ]);
     }
     page.table(table);
+    let drawn = |one: &&&RankedMachine| all.iter().any(|(known, _)| known.key == one.key);
+    let lacking = figures.machines.iter().take(BARS).filter(|one| !drawn(one));
+    let lacking: Vec<String> = lacking.map(|one| label(one)).collect();
+    if !lacking.is_empty() {
+        page.paragraph(format!(
+            "Not shown, since what they draw is not recorded: {}.",
+            lacking.join("; ")
+        ));
+    }
     let own = &assumed.ownership;
     let said = own.assumptions.iter().take(2).cloned().collect::<Vec<_>>().join("; ");
     page.paragraph(format!("Assumed: {said}. Electricity: {}.", own.kwh_basis));

@@ -100,7 +100,7 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     ];
     let (ranked, leaders) = (document::ranked(answers), document::leaders(&platforms));
     let mut charts = vec![chart::price_speed(answers), chart::memory(answers)];
-    charts.push(ranked.cost(answers));
+    charts.extend(ranked.cost(answers));
     charts.extend(leaders.speed_curves(answers));
     charts.extend(leaders.price_history(answers));
     let measurements = Measurements::new(answers.catalog)?;

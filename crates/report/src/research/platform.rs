@@ -81,7 +81,8 @@ pub(super) fn documents(
     ];
     all.extend(vendors);
     let drawn = figures(platform);
-    let mut charts = vec![drawn.speed(), drawn.cost(answers)];
+    let mut charts = vec![drawn.speed()];
+    charts.extend(drawn.cost(answers));
     charts.extend(drawn.speed_curves(answers));
     charts.extend(drawn.price_history(answers));
     Ok((all, charts))
