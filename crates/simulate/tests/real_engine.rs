@@ -8,6 +8,7 @@
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::print_stderr,
     clippy::disallowed_types,
     reason = "a test may panic; it runs the engine"
 )]
