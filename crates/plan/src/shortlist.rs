@@ -1,8 +1,8 @@
 //! Which machines are worth a simulation: the first of the ranking, until none of them is ranked by
 //! means alone.
 //!
-//! Means rank every machine. The first ones are simulated; that moves them, others come up, and
-//! they are simulated in turn. Of each machine the best assignment is simulated, and the next
+//! Means rank every machine, each where it may come to stand when it is simulated. The first ones
+//! are; that moves them, others come up, and they are simulated in turn. Of each machine the best assignment is simulated, and the next
 //! that could still be better if the means were that far off to its disadvantage.
 
 use std::collections::BTreeMap;
@@ -127,7 +127,17 @@ impl<'a> Trials<'a> {
     }
 }
 
-/// The sets of devices at the top of the ranking that were not simulated, each with a machine.
+/// An assignment with speeds as far above the means as a simulation may find them.
+fn hopeful<'a>(assignment: &Assignment<'a>) -> Assignment<'a> {
+    let mut hopeful = assignment.clone();
+    for served in &mut hopeful.served {
+        served.busy.value = served.alone.value.min(served.busy.value * DOUBT);
+    }
+    hopeful
+}
+
+/// The sets of devices at the top of the ranking that were not simulated, each with a machine; what
+/// was not simulated stands where it may come to stand.
 fn first<'a>(
     placements: &Placements<'a>,
     candidates: &[&'a Candidate<'a>],
@@ -137,7 +147,8 @@ fn first<'a>(
     for candidate in candidates {
         let devices = key(&candidate.machine);
         let Some(Ok(placed)) = placements.get(&devices) else { continue };
-        let Some(score) = score(candidate, &placed.best) else { continue };
+        let hopeful = if placed.tried { placed.best.clone() } else { hopeful(&placed.best) };
+        let Some(score) = score(candidate, &hopeful) else { continue };
         if best.get(&devices).is_none_or(|(known, _)| score > *known) {
             best.insert(devices, (score, candidate));
         }
