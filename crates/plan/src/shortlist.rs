@@ -15,7 +15,7 @@ use crate::candidate::Candidate;
 use crate::group::{Devices, Groups, key};
 use crate::requirement::Requirement;
 use crate::score::Weights;
-use crate::search::value;
+use crate::search::{ENOUGH, value};
 use crate::shift::Shift;
 use crate::trial::trial;
 
@@ -23,7 +23,7 @@ use crate::trial::trial;
 const FIRST: usize = 15;
 /// Most sets that are simulated.
 const MOST: usize = 30;
-/// Assignments of a set of devices that are simulated.
+/// Assignments of a set of devices that are simulated; more only until one meets every minimum.
 const TRIALS: usize = 2;
 /// How much faster than by means a simulated speed may be: means come near a simulation, in the
 /// median within a fifth.
@@ -103,7 +103,8 @@ impl<'a> Trials<'a> {
         let mut best = try_one(&placed.best);
         let mut count = usize::from(best.is_some());
         for other in &placed.others {
-            if count == TRIALS {
+            // As long as a minimum speed is missed, everything is tried.
+            if count >= TRIALS && best.as_ref().is_some_and(|best| best.value >= ENOUGH) {
                 break;
             }
             let least = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value);
