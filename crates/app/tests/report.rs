@@ -86,7 +86,6 @@ fn it_is_whole_and_the_same_every_time() {
         "nvidia-gpu/benchmarks.md",
         "nvidia-gpu/build-guide.md",
         "nvidia-gpu/vendor-options.md",
-        "apple-silicon/README.md",
     ] {
         assert!(files.contains_key(wanted), "{wanted}");
     }

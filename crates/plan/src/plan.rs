@@ -134,9 +134,6 @@ pub enum Reason {
     },
 }
 
-/// A machine whose means are this near to a minimum speed is simulated before it is rejected.
-const NEAR: f64 = 0.75;
-
 /// What could be bought and what could run on it.
 pub struct Planner<'a> {
     market: Market<'a>,
@@ -220,7 +217,7 @@ impl<'a> Planner<'a> {
         };
         trials.settle(&mut placements, &within, |candidate, assignment| {
             let cost = candidate.cost?;
-            let near = |served: &Served<'_>| self.too_slow(served, NEAR).is_none();
+            let near = |served: &Served<'_>| self.too_slow(served).is_none();
             let all = terms(self.requirement, candidate, assignment, cost);
             assignment.served.iter().all(near).then(|| all.iter().map(ScoreTerm::points).sum())
         });
@@ -282,11 +279,11 @@ impl<'a> Planner<'a> {
             .map(|class| Reason::TooLoud { class: class.word() })
     }
 
-    /// That a role is below this part of its minimum speed.
-    fn too_slow(&self, served: &Served<'_>, part: f64) -> Option<Reason> {
+    /// That a role is below its minimum speed.
+    fn too_slow(&self, served: &Served<'_>) -> Option<Reason> {
         let role = &self.requirement.roles[served.role];
         let minimum = role.speed_minimum_tok_per_s?;
-        (served.busy.value < minimum * part).then(|| Reason::TooSlow {
+        (served.busy.value < minimum).then(|| Reason::TooSlow {
             role: role.name.clone(),
             speed: served.busy.value.get(),
             minimum: minimum.get(),
@@ -308,7 +305,7 @@ impl<'a> Planner<'a> {
             // Every machine within the limits has a placement.
             None => return reject(Reason::TooSmall { usable: Bytes::ZERO, needed: Bytes::ZERO }),
         };
-        let slow = assignment.served.iter().find_map(|served| self.too_slow(served, 1.0));
+        let slow = assignment.served.iter().find_map(|served| self.too_slow(served));
         if let Some(slow) = slow {
             return reject(slow);
         }

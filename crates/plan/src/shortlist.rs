@@ -1,8 +1,8 @@
 //! Which machines are worth a simulation: the first of the ranking, until none of them is ranked by
 //! means alone.
 //!
-//! Means rank every machine. The first ones are simulated; that moves them, others come up, and
-//! they are simulated in turn. Of each machine the best assignment is simulated, and the next
+//! Means rank every machine, each where it may come to stand when it is simulated. The first ones
+//! are; that moves them, others come up, and they are simulated in turn. Of each machine the best assignment is simulated, and the next
 //! that could still be better if the means were that far off to its disadvantage.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::candidate::Candidate;
 use crate::group::{Devices, Groups, key};
 use crate::requirement::Requirement;
 use crate::score::Weights;
-use crate::search::value;
+use crate::search::{ENOUGH, value};
 use crate::shift::Shift;
 use crate::trial::trial;
 
@@ -23,7 +23,7 @@ use crate::trial::trial;
 const FIRST: usize = 15;
 /// Most sets that are simulated.
 const MOST: usize = 30;
-/// Assignments of a set of devices that are simulated.
+/// Assignments of a set of devices that are simulated; more only until one meets every minimum.
 const TRIALS: usize = 2;
 /// How much faster than by means a simulated speed may be: means come near a simulation, in the
 /// median within a fifth.
@@ -103,7 +103,8 @@ impl<'a> Trials<'a> {
         let mut best = try_one(&placed.best);
         let mut count = usize::from(best.is_some());
         for other in &placed.others {
-            if count == TRIALS {
+            // As long as a minimum speed is missed, everything is tried.
+            if count >= TRIALS && best.as_ref().is_some_and(|best| best.value >= ENOUGH) {
                 break;
             }
             let least = best.as_ref().map_or(f64::NEG_INFINITY, |best| best.value);
@@ -127,7 +128,17 @@ impl<'a> Trials<'a> {
     }
 }
 
-/// The sets of devices at the top of the ranking that were not simulated, each with a machine.
+/// An assignment with speeds as far above the means as a simulation may find them.
+fn hopeful<'a>(assignment: &Assignment<'a>) -> Assignment<'a> {
+    let mut hopeful = assignment.clone();
+    for served in &mut hopeful.served {
+        served.busy.value = served.alone.value.min(served.busy.value * DOUBT);
+    }
+    hopeful
+}
+
+/// The sets of devices at the top of the ranking that were not simulated, each with a machine; what
+/// was not simulated stands where it may come to stand.
 fn first<'a>(
     placements: &Placements<'a>,
     candidates: &[&'a Candidate<'a>],
@@ -137,7 +148,8 @@ fn first<'a>(
     for candidate in candidates {
         let devices = key(&candidate.machine);
         let Some(Ok(placed)) = placements.get(&devices) else { continue };
-        let Some(score) = score(candidate, &placed.best) else { continue };
+        let hopeful = if placed.tried { placed.best.clone() } else { hopeful(&placed.best) };
+        let Some(score) = score(candidate, &hopeful) else { continue };
         if best.get(&devices).is_none_or(|(known, _)| score > *known) {
             best.insert(devices, (score, candidate));
         }
