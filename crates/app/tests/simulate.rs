@@ -36,7 +36,7 @@ fn the_home_office_runs_on_two_cards() {
     exit 0
     HOME OFFICE: ONE MAIN CODING AGENT, FOUR SUB-AGENTS, SCREENSHOTS ON 2X NVIDIA RTX PRO 6000 BLACKWELL WORKSTATION EDITION
 
-    While everything runs, main gets 140 tok/s per stream; sub-agent gets 98 tok/s per stream; vision
+    While everything runs, main gets 140 tok/s per stream; sub-agent gets 94 tok/s per stream; vision
     gets 110 tok/s per stream.
 
     Roles
@@ -45,12 +45,12 @@ fn the_home_office_runs_on_two_cards() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    main             1   140 (140 to 140; 92 to      110     60   0.45   5.7  8.3  9.8    91 %   100 %
+    main             1   140 (140 to 150; 93 to      110     60   0.45   5.7  8.3  9.7    91 %   100 %
                                            160)
-    sub-agent        4     98 (91 to 110; 66 to       48    130   0.25   2.4  9.5   27    87 %   100 %
-                                           130)
-    vision        open   110 (110 to 110; 87 to       82     11   0.33  0.52  9.5   10    30 %   100 %
-                                           160)
+    sub-agent        4     94 (88 to 100; 79 to       45    130   0.27   2.6  9.6   29    88 %   100 %
+                                           120)
+    vision        open   110 (110 to 110; 92 to       80     11   0.32  0.50  9.5   10    30 %   100 %
+                                           140)
 
     Machine
 
@@ -59,13 +59,13 @@ fn the_home_office_runs_on_two_cards() {
     ---------------------------------------------------------------------------------------------------
     gpt-oss-120b BF16 with MXFP4        NVIDIA RTX PRO 6000 Blackwell       100 %  131,072    0      0
     experts on llama.cpp                Workstation Edition
-    Qwen3-Coder-30B-A3B-Instruct        NVIDIA RTX PRO 6000 Blackwell        87 %  131,072    0      0
+    Qwen3-Coder-30B-A3B-Instruct        NVIDIA RTX PRO 6000 Blackwell        89 %  131,072    0      0
     Q4_K_M on llama.cpp                 Workstation Edition
     Qwen2.5-VL-7B-Instruct Q4_K_M on    NVIDIA RTX PRO 6000 Blackwell        10 %   65,536    0      0
     llama.cpp                           Workstation Edition
 
-    - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 60 %, power not known
-    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 78 %, power not known
+    - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 59 %, power not known
+    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 79 %, power not known
 
     2 replicates of 900 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
     runs: the first is what differs from hour to hour, the second how far off the speed model may be.
@@ -89,14 +89,14 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    chat       10  180 (180 to 180; 130 to 300)      150     75  0.089  0.29  5.4  6.8    86 %   100 %
+    chat       10  180 (180 to 180; 140 to 270)      150     75  0.088  0.28  5.4  7.0    86 %   100 %
 
     Machine
 
     engine                        devices                  cache       of  cut  loads
                                                             used   tokens  off
     ----------------------------------------------------------------------------------
-    Qwen3-8B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 5090   23 %  163,840    0      0
+    Qwen3-8B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 5090   25 %  163,840    0      0
 
     - device 0, NVIDIA GeForce RTX 5090: busy 36 %, power not known
 
@@ -108,8 +108,8 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
     ---------------------------------------------------------------------------------------------------
           2     190     14  0.058  5.3
           3     190     22  0.081  5.3
-          4     190     29  0.072  5.3
-          6     190     45  0.086  5.3
+          4     190     29  0.070  5.3
+          6     190     45  0.088  5.3
           8     180     60  0.094  5.4
          12       -      -      -    -  device 0 (NVIDIA GeForce RTX 5090): 32.2 GiB needed, 32.0 GiB
                                         usable less 1.0 GiB to be kept free
@@ -134,7 +134,7 @@ fn more_than_can_be_done_is_called_saturated() {
     exit 0
     FLOOD ON NVIDIA GEFORCE RTX 3090
 
-    While everything runs, chat is saturated: 3.0 requests a second come, 0.44 can be answered.
+    While everything runs, chat is saturated: 3.0 requests a second come, 0.43 can be answered.
 
     Roles
 
@@ -142,7 +142,7 @@ fn more_than_can_be_done_is_called_saturated() {
                                                 5 %     in    token s              ms               limits
                                                        all
     -------------------------------------------------------------------------------------------------------
-    chat     open  35 (35 to 37; 23 to 47)       35    130  saturated  saturated   23   23     0 %   100 %
+    chat     open  35 (35 to 37; 27 to 42)       35    130  saturated  saturated   24   24     0 %   100 %
 
     Machine
 

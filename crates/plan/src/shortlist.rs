@@ -2,8 +2,9 @@
 //! means alone.
 //!
 //! Means rank every machine, each where it may come to stand when it is simulated. The first ones
-//! are; that moves them, others come up, and they are simulated in turn. Of each machine the best assignment is simulated, and the next
-//! that could still be better if the means were that far off to its disadvantage.
+//! are; that moves them, others come up, and they are simulated in turn. Of each machine the best
+//! assignment is simulated, and the next that could still be better if the means were that far off
+//! to its disadvantage.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use crate::trial::trial;
 /// Sets of devices at the top of the ranking that are simulated: as many as a page shows.
 const FIRST: usize = 15;
 /// Most sets that are simulated.
-const MOST: usize = 30;
+const MOST: usize = 24;
 /// Assignments of a set of devices that are simulated; more only until one meets every minimum.
 const TRIALS: usize = 2;
 /// How much faster than by means a simulated speed may be: means come near a simulation, in the

@@ -61,9 +61,15 @@ fn every_ranked_machine_has_curves_that_fall_with_depth_and_grow_with_streams() 
 #[test]
 fn the_cost_over_the_years_is_loss_of_value_and_electricity() {
     let (answer, details) = of_february();
+    let mut told = 0;
     for machine in &answer.ranked {
         let own = &details[&machine.key].ownership;
-        let spent = own.over_years.unwrap();
+        // Nobody recorded what some machines draw: their cost is not told.
+        let Some(spent) = own.over_years else {
+            assert!(machine.wall_w.is_none(), "{}", machine.name);
+            continue;
+        };
+        told += 1;
         for case in 0..3 {
             let sum = spent.loss_of_value[case].minor + spent.electricity[case].minor;
             assert_eq!(spent.total[case].minor, sum);
@@ -75,6 +81,7 @@ fn the_cost_over_the_years_is_loss_of_value_and_electricity() {
         let whole = spent.loss_of_value[0].minor + resale.minor;
         assert!((whole - machine.cost.minor).abs() <= 1, "to the centime");
     }
+    assert!(told > 3, "{told}");
 }
 
 #[test]

@@ -9,7 +9,6 @@
     clippy::expect_used,
     clippy::print_stderr,
     clippy::disallowed_methods,
-    clippy::print_stderr,
     clippy::disallowed_types,
     reason = "a test may panic; it runs the engine"
 )]
