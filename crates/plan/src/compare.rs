@@ -99,7 +99,7 @@ pub struct Paired {
 pub struct Wanted<'a> {
     /// Its name.
     pub model: Option<&'a str>,
-    /// Format; the best that fits when absent.
+    /// Format. Absent: the best that fits on each machine, or one of these on all where all run it.
     pub format: Option<&'a str>,
 }
 
@@ -199,24 +199,44 @@ pub fn machines(
     market: &Market<'_>,
     names: &[String],
     role: &Role,
-    format: &FormatWish,
+    wish: &FormatWish,
     wanted: Wanted<'_>,
 ) -> Result<MachinesCompared, CompareError> {
     let catalog = market.catalog;
     let mut all: Vec<(Machine<'_>, Vec<Running<'_>>)> = Vec::new();
     for name in names {
         let machine = parse_machine(catalog, name)?;
-        let question = question(market, &machine, role, format);
+        let question = question(market, &machine, role, wish);
         all.push((machine, fit(catalog, &question)?.scored));
     }
     let mut models: Vec<ModelAcross> = Vec::new();
     if let Some(name) = wanted.model {
-        let mut on: Vec<Option<Running<'_>>> = Vec::new();
         // Whoever names the model wants to know its speed even where that is low.
         let unhurried = Role { speed_minimum_tok_per_s: None, ..role.clone() };
-        for (machine, _) in &all {
-            let question = question(market, machine, &unhurried, format);
-            on.push(one_model(catalog, &question, name, wanted.format)?);
+        let run = |format: Option<&str>| {
+            let mut on: Vec<Option<Running<'_>>> = Vec::new();
+            for (machine, _) in &all {
+                let question = question(market, machine, &unhurried, wish);
+                on.push(one_model(catalog, &question, name, format)?);
+            }
+            Ok::<_, CompareError>(on)
+        };
+        let mut on = run(wanted.format)?;
+        // Unlike formats say little about machines: one of them for all, if all run it.
+        let formats: BTreeSet<String> =
+            on.iter().flatten().map(|one| one.option.format_id.short().to_owned()).collect();
+        if formats.len() > 1 {
+            let count = on.iter().flatten().count();
+            for format in formats {
+                match run(Some(&format)) {
+                    Ok(alike) if alike.iter().flatten().count() == count => {
+                        on = alike;
+                        break;
+                    }
+                    Ok(_) | Err(CompareError::NotOffered { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
         let (_, model) = catalog.find::<Model>(name)?;
         let on: Vec<_> =

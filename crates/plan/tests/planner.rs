@@ -9,9 +9,10 @@ use localrig_facts::gpu::{Gpu, Status};
 use localrig_facts::region::Region;
 use localrig_facts::{Catalog, PartialDate};
 use localrig_plan::answer::PlanAnswer;
+use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
-use localrig_plan::requirement::Requirement;
+use localrig_plan::requirement::{Requirement, Role};
 use localrig_simulate::workload::Workload;
 use proptest::prelude::*;
 
@@ -172,4 +173,17 @@ proptest! {
         };
         prop_assert!(best(low + more) >= best(low));
     }
+}
+
+#[test]
+fn machines_are_compared_by_one_format_of_a_model() {
+    let home = requirement("home-office");
+    let role = Role { context_tokens: 16_384, ..home.roles[0].clone() };
+    let names = ["RTX 5090", "RTX PRO 6000 Workstation"].map(str::to_owned);
+    let wanted = Wanted { model: Some("qwen3-32b"), format: None };
+    let found = machines(&market("2026-11-21"), &names, &role, &home.format, wanted).unwrap();
+    let formats: Vec<&str> =
+        found.models[0].speeds.iter().map(|one| one.as_ref().unwrap().format.as_str()).collect();
+    assert_eq!(formats.len(), 2);
+    assert_eq!(formats[0], formats[1]);
 }
