@@ -56,6 +56,12 @@ pub enum MemoryError {
         /// The machine.
         machine: String,
     },
+    /// The engine has no such setting: it takes what it needs.
+    #[error("{engine} takes no share of a card that could be set")]
+    NoShare {
+        /// The engine.
+        engine: String,
+    },
     /// The engine does not spread layers as llama.cpp does.
     #[error("{engine} keeps everything on accelerators: layers cannot be spread by hand")]
     NotSpread {
@@ -184,6 +190,11 @@ impl Holding<'_> {
             if unified {
                 return Err(MemoryError::OneMemory { machine: self.machine.name.clone() });
             }
+        }
+        let setting = self.setting;
+        let shared = setting.device_share.is_some() && allocation == Allocation::Cells && !unified;
+        if shared || (setting.batched_tokens.is_some() && allocation != Allocation::Pool) {
+            return Err(MemoryError::NoShare { engine: self.setup.engine.name.clone() });
         }
         match allocation {
             Allocation::Cells if !unified => self.spread(ask),

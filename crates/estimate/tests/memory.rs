@@ -167,6 +167,11 @@ fn what_cannot_be_spread_is_refused() {
     let shares = Setting { shares: vec![1.0, 2.0], ..Setting::OWN };
     let wrong = error(Asked { setting: shares, ..LLAMA });
     assert_eq!(wrong, MemoryError::Shares { given: 2, devices: 1 });
+    // llama.cpp takes what it needs of a card.
+    let share = Setting { device_share: Some(0.9), ..Setting::OWN };
+    assert!(matches!(error(Asked { setting: share, ..LLAMA }), MemoryError::NoShare { .. }));
+    let batched = Setting { batched_tokens: Some(8192), ..Setting::OWN };
+    assert!(matches!(error(Asked { setting: batched, ..LLAMA }), MemoryError::NoShare { .. }));
 }
 
 #[test]

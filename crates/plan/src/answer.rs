@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::assign::{Assignment, Group, Served, Simulated};
 use crate::build::Line;
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, WallBasis};
 use crate::check::Check;
 use crate::knowledge::{Correction, Fact, corrections_of, facts};
 use crate::plan::{Plan, Ranked};
@@ -71,6 +71,8 @@ pub struct RankedMachine {
     pub memory_bytes: Bytes,
     /// Most it draws at the wall; absent when not recorded.
     pub wall_w: Option<Watts>,
+    /// Where that comes from.
+    pub wall_basis: Option<WallBasis>,
     /// Noise class under load; absent when nothing is known.
     pub noise: Option<NoiseClass>,
     /// Where the noise class comes from.
@@ -324,6 +326,7 @@ fn machine(
         cost_range: cost_range(candidate, ranked.cost),
         memory_bytes: candidate.memory(),
         wall_w: candidate.wall,
+        wall_basis: candidate.wall_basis(),
         noise: candidate.noise.class,
         noise_basis: candidate.noise.basis.clone(),
         roles: assignment

@@ -9,6 +9,7 @@ use localrig_facts::region::Socket;
 use localrig_facts::system::{Form, System, Variant};
 use localrig_facts::unit::{Bytes, Watts};
 use localrig_facts::{CatalogError, Id, Money, PartialDate};
+use serde::Serialize;
 
 use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
 use crate::check::{self, Check, Outcome, SUPPLY_EFFICIENCY};
@@ -41,7 +42,32 @@ pub struct Candidate<'a> {
     pub growth: String,
 }
 
+/// Where the power of a machine at the wall comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WallBasis {
+    /// Limits of cards and processor, the rest, and the supply's efficiency.
+    Limits,
+    /// What the maker states.
+    Stated,
+    /// The rating of its supply.
+    Supply,
+    /// The highest load that somebody measured: no limit.
+    Measured,
+}
+
 impl Candidate<'_> {
+    /// Where [`Self::wall`] comes from; `None` when it is not recorded.
+    pub fn wall_basis(&self) -> Option<WallBasis> {
+        self.wall?;
+        let Some((_, system, _)) = self.machine.system else { return Some(WallBasis::Limits) };
+        Some(match (system.power.max_w, system.power.supply_w) {
+            (Some(_), _) => WallBasis::Stated,
+            (None, Some(_)) => WallBasis::Supply,
+            (None, None) => WallBasis::Measured,
+        })
+    }
+
     /// Accelerator memory installed.
     pub fn memory(&self) -> Bytes {
         let devices = self.machine.devices.iter();
@@ -262,6 +288,9 @@ impl<'a> Site<'_, 'a> {
                     "add another unit over {} (up to {} in the maker's guides)",
                     cluster.link, cluster.max_units
                 )
+            }
+            Some(cluster) if units > 1 => {
+                format!("none: {} units are the most in the maker's guides", cluster.max_units)
             }
             _ => "none: memory and accelerator are soldered".to_owned(),
         };

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::answer::{Part, ServedRole, Twin, cost_range, part};
 use crate::build::Line;
-use crate::candidate::{Candidate, candidates_of};
+use crate::candidate::{Candidate, WallBasis, candidates_of};
 use crate::check::{Check, Outcome};
 use crate::ownership::{Own, Ownership, ownership};
 use crate::price::{Market, PriceBasis};
@@ -301,10 +301,12 @@ fn not_current(lines: &[Line]) -> Vec<String> {
 fn power(candidate: &Candidate<'_>) -> Power {
     let system = candidate.machine.system.map(|(_, system, _)| system);
     let idle_w = system.and_then(|system| system.power.measured_idle_w);
-    let basis = match (system, candidate.wall) {
-        (_, None) => "not recorded",
-        (Some(_), _) => "what the maker states or somebody measured",
-        (None, _) => {
+    let basis = match candidate.wall_basis() {
+        None => "not recorded",
+        Some(WallBasis::Stated) => "what the maker states",
+        Some(WallBasis::Supply) => "rating of its supply",
+        Some(WallBasis::Measured) => "the highest load that somebody measured, not a limit",
+        Some(WallBasis::Limits) => {
             "power limits of cards and processor and 75 W for the rest, at 90 % efficiency of the \
              supply; idle was not measured"
         }

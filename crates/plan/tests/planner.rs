@@ -9,6 +9,7 @@ use localrig_facts::gpu::{Gpu, Status};
 use localrig_facts::region::Region;
 use localrig_facts::{Catalog, PartialDate};
 use localrig_plan::answer::PlanAnswer;
+use localrig_plan::candidate::WallBasis;
 use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
@@ -186,4 +187,17 @@ fn machines_are_compared_by_one_format_of_a_model() {
         found.models[0].speeds.iter().map(|one| one.as_ref().unwrap().format.as_str()).collect();
     assert_eq!(formats.len(), 2);
     assert_eq!(formats[0], formats[1]);
+}
+
+#[test]
+fn a_cluster_of_the_most_units_says_so_and_a_measured_load_is_no_limit() {
+    let home = requirement("home-office");
+    let planner = Planner::new(market("2026-11-21"), &home, &habits()).unwrap();
+    let of = |name: &str| {
+        planner.candidates().iter().find(|one| one.machine.name.starts_with(name)).unwrap()
+    };
+    assert!(of("3x ASUS Ascent GX10").growth.starts_with("none: 3 units are the most"));
+    assert_eq!(of("ASUS Ascent GX10").wall, None, "nobody read it on this box");
+    assert_eq!(of("Dell Pro Max with GB10").wall_basis(), Some(WallBasis::Measured));
+    assert_eq!(of("NVIDIA DGX Spark").wall_basis(), Some(WallBasis::Supply));
 }

@@ -3,6 +3,7 @@
 mod summary;
 
 use localrig_plan::answer::{MemoryGroup, Part, PlanAnswer, PriceAges, RankedMachine, ServedRole};
+use localrig_plan::candidate::WallBasis;
 use localrig_plan::check::Outcome;
 use localrig_plan::knowledge::Correction;
 use localrig_plan::price::PriceBasis;
@@ -282,7 +283,15 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
         "power",
         machine.wall_w.map_or_else(
             || "not recorded".to_owned(),
-            |watts| format!("at most {} W at the wall", grouped(watts.get().round() as i64)),
+            |watts| {
+                let watts = grouped(watts.get().round() as i64);
+                match machine.wall_basis {
+                    Some(WallBasis::Measured) => {
+                        format!("{watts} W at the wall measured; no limit is recorded")
+                    }
+                    _ => format!("at most {watts} W at the wall"),
+                }
+            },
         ),
     );
     add("noise", format!("{} ({})", noise(machine.noise), machine.noise_basis));

@@ -66,10 +66,10 @@ pub(crate) struct Args {
 struct Devices {
     /// Layers on the devices, the output matrix counted as one, the rest on the host (llama.cpp
     /// `-ngl`); all when absent
-    #[arg(long, visible_alias = "ngl", value_name = "N")]
+    #[arg(long, visible_alias = "ngl", value_name = "N", allow_negative_numbers = true)]
     gpu_layers: Option<u32>,
     /// Keep the routed experts of the first N layers on the host (llama.cpp)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     n_cpu_moe: Option<u32>,
     /// Keep all routed experts on the host (llama.cpp)
     #[arg(long, conflicts_with = "n_cpu_moe")]
