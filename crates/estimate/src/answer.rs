@@ -13,7 +13,7 @@ use crate::memory::{Ask, Holding, Limits, Memory, MemoryError, Setting};
 use crate::placement::SplitMode;
 use crate::recipe::{Recipe, RecipeError};
 use crate::setup::{Setup, SetupError, SpeedError, stack_word};
-use crate::speed::{DecodeSpeed, Pace, PrefillSpeed};
+use crate::speed::{DecodeSpeed, HostFacts, Pace, PrefillSpeed};
 use crate::term::Term;
 use crate::work::Work;
 
@@ -195,14 +195,14 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
         ));
     }
     let pace = Pace::new(catalog, &setup, question.machine, &work)
-        .and_then(|pace| dealt(pace, &memory, &setup, question.setting));
+        .and_then(|pace| dealt(pace, &memory, &setup, question.setting, ask.streams));
     let (speed, speed_terms) = match pace {
         Ok(pace) => {
             let (speed, terms) = speed(&pace, &setup, ask);
-            if pace.computes_attention_on_the_host() {
+            if pace.lacks_attention_of_the_host() {
                 missing.push(
                     "speed with a context: attention of the host's layers is computed by the CPU, \
-                     whose arithmetic is not known"
+                     whose cores are not known: give them with --host-cores"
                         .to_owned(),
                 );
             }
@@ -253,6 +253,7 @@ fn dealt<'a>(
     memory: &Memory,
     setup: &Setup<'_>,
     setting: &Setting,
+    streams: u64,
 ) -> Result<Pace<'a>, SpeedError> {
     let Some(spread) = &memory.spread else { return Ok(pace) };
     let cut = matches!(spread.split_mode, SplitMode::Row | SplitMode::Tensor);
@@ -266,13 +267,18 @@ fn dealt<'a>(
     let pace = pace.with_layers(&layers);
     match (spread.offloaded, setting.host_bandwidth) {
         (None, _) => Ok(pace),
-        (Some(offloaded), Some(bandwidth)) => Ok(pace.with_host(offloaded, bandwidth)),
+        (Some(_), Some(_)) if streams > 1 && setting.host_cores.is_none() => {
+            Err(SpeedError::HostCores)
+        }
+        (Some(offloaded), Some(bandwidth)) => {
+            Ok(pace.with_host(offloaded, HostFacts { bandwidth, cores: setting.host_cores }))
+        }
         (Some(_), None) => Err(SpeedError::HostBandwidth),
     }
 }
 
 fn speed(pace: &Pace<'_>, setup: &Setup<'_>, ask: Ask) -> (Speed, Vec<Term>) {
-    let only_empty = pace.computes_attention_on_the_host();
+    let only_empty = pace.lacks_attention_of_the_host();
     let context = if only_empty { 0 } else { ask.context };
     let decode = depths(context).into_iter().map(|depth| pace.decode(depth, ask.streams)).collect();
     let prefill = prompts(context).into_iter().map(|(tokens, depth)| pace.prefill(tokens, depth));

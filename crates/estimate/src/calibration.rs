@@ -356,6 +356,11 @@ impl Calibration {
         self.rows[level as usize].insert(key.to_owned(), rows);
     }
 
+    /// The constants that hold before anything is known of engine and device.
+    pub fn general(&self) -> Constants {
+        Constants(std::array::from_fn(|parameter| self.base[parameter].exp()))
+    }
+
     /// The constants of a site.
     pub fn constants(&self, site: &Site) -> Constants {
         let mut sums = [0.0; Parameter::COUNT];

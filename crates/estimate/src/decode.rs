@@ -92,13 +92,14 @@ pub fn step(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> S
         overlap = overlap.min(constants[Parameter::OverlapBatch].max(1.0));
     }
     let busy = norm(memory, arithmetic, overlap);
-    let kv = kv(run, constants, depth, streams) / width;
-    let state = state(run, constants, streams) / width;
+    let here = 1.0 - run.host.map_or(0.0, |host| host.attention);
+    let kv = kv(run, constants, depth, streams) * here / width;
+    let state = state(run, constants, streams) * here / width;
     let layers = constants[Parameter::LayerUs] * 1e-6 * layer_weight(run, constants);
     let fixed = constants[Parameter::StepUs] * 1e-6;
     let further = constants[Parameter::StreamUs] * 1e-6 * (streams - 1.0);
     let link = link::all_reduce(run, constants, streams) + link::handover(run, constants, streams);
-    let host = offload::decode(run, constants, streams);
+    let host = offload::decode(run, constants, depth, streams);
     let intensity = arithmetic / (arithmetic + memory + kv + state);
     let device = (busy + kv + state) / power::decode(run, constants, intensity);
     Step {

@@ -170,6 +170,16 @@ parameters! {
     HostShare = "host_share",
     /// Host memory bandwidth in GB/s, where it is not given.
     HostBandwidth = "host_bandwidth",
+    /// Arithmetic of one core in matrix products of many columns, in GFLOP/s.
+    HostCore = "host_core",
+    /// … in products of experts, relative to dense ones.
+    HostExperts = "host_experts",
+    /// … in attention, in GFLOP/s.
+    HostAttention = "host_attention",
+    /// Reading weights on the host for several columns, relative to one.
+    HostBatchRead = "host_batch_read",
+    /// Arithmetic of each further column on the host, relative to one of many.
+    HostBatchColumn = "host_batch_column",
     /// Cost of a step's round trip to the host, in microseconds for each layer in host memory.
     BoundaryUs = "boundary_us",
     /// PCIe bandwidth share for streaming weights in prefill.

@@ -105,7 +105,8 @@ fn attention(run: &Run<'_>, constants: &Constants, tokens: f64, depth: f64) -> f
     let length = depth + tokens / 2.0;
     let filled = length / (length + constants[Parameter::AttentionHalfTokens]);
     let share = constants[Parameter::AttentionShare] * filled;
-    2.0 * pairs * latent / (run.rates.attention * share.max(1e-6))
+    let device = 2.0 * pairs * latent / (run.rates.attention * share.max(1e-6));
+    offload::prefill_attention(run, constants, device, pairs)
 }
 
 /// The chunked scan of recurrent layers.

@@ -71,6 +71,10 @@ pub struct Host {
     pub experts: f64,
     /// Share of all other weights that are read for every token.
     pub base: f64,
+    /// Share of the layers whose caches lie there and whose attention the CPU computes.
+    pub attention: f64,
     /// Bandwidth of the host's memory in bytes per second; `None` = the constant's value.
     pub bandwidth: Option<f64>,
+    /// Cores of the CPU; `None` = unknown, and its arithmetic counts nothing.
+    pub cores: Option<f64>,
 }

@@ -67,6 +67,9 @@ pub enum SpeedError {
     /// The CPU computes a part, and how fast its memory is was not said.
     #[error("the bandwidth of the host's memory is not known: give it with --host-bandwidth")]
     HostBandwidth,
+    /// The CPU computes a part for several streams, and how many cores it has was not said.
+    #[error("the cores of the host's CPU are not known: give them with --host-cores")]
+    HostCores,
     /// Nobody measured this way of sharing a model.
     #[error("nobody measured {engine} with split mode {mode}")]
     SplitMode {

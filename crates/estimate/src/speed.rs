@@ -86,10 +86,19 @@ pub struct Pace<'a> {
     own_rows: u32,
     /// What one of them is worth.
     worth: f64,
-    /// What lies in host memory, with its bandwidth.
-    offloaded: Option<(Offloaded, BytesPerSec)>,
+    /// What lies in host memory, and the host.
+    offloaded: Option<(Offloaded, HostFacts)>,
     /// The engine class on the hardware class, of every kind of device.
     stacks: Vec<String>,
+}
+
+/// What is known of a host that computes a part.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HostFacts {
+    /// Bandwidth of its memory.
+    pub bandwidth: BytesPerSec,
+    /// Cores of its CPU.
+    pub cores: Option<u32>,
 }
 
 impl<'a> Pace<'a> {
@@ -160,19 +169,22 @@ impl<'a> Pace<'a> {
         self
     }
 
-    /// The same with a part in host memory of the given bandwidth.
+    /// The same with a part in the memory of a host.
     #[must_use]
-    pub fn with_host(mut self, offloaded: Offloaded, bandwidth: BytesPerSec) -> Self {
+    pub fn with_host(mut self, offloaded: Offloaded, host: HostFacts) -> Self {
         for stage in &mut self.stages {
-            stage.host = Some(offloaded.host(bandwidth.get()));
+            stage.host = Some(offloaded.host(host.bandwidth.get(), host.cores.map(f64::from)));
         }
-        self.offloaded = Some((offloaded, bandwidth));
+        self.offloaded = Some((offloaded, host));
         self
     }
 
-    /// Whether the CPU computes attention or a recurrence, whose time is not known.
-    pub fn computes_attention_on_the_host(&self) -> bool {
-        self.offloaded.is_some_and(|(offloaded, _)| offloaded.attention)
+    /// Whether a CPU of unknown cores computes attention or a recurrence, so that its time is not
+    /// known but for an empty context.
+    pub fn lacks_attention_of_the_host(&self) -> bool {
+        self.offloaded.is_some_and(|(offloaded, host)| {
+            offloaded.attention_share > 0.0 && host.cores.is_none()
+        })
     }
 
     /// The share of the squared error of generation that another pace has in common with this one:
@@ -259,14 +271,14 @@ impl<'a> Pace<'a> {
         let device = self.device_grounds();
         match self.offloaded {
             None => device,
-            Some((offloaded, bandwidth)) => {
+            Some((offloaded, host)) => {
                 let weights = &self.work.weights;
                 let read = weights.experts * (offloaded.expert_share * self.work.used_share())
                     + weights.base * offloaded.base_share;
                 format!(
                     "{device}; the CPU reads {:.2} GB of every token's weights from memory of {:.0} GB/s",
                     read.to_gb(),
-                    bandwidth.to_gb_per_s()
+                    host.bandwidth.to_gb_per_s()
                 )
             }
         }

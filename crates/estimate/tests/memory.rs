@@ -8,7 +8,7 @@
 
 use std::sync::LazyLock;
 
-use localrig_estimate::answer::{Answer, EstimateError, Question, estimate, usual_context};
+use localrig_estimate::answer::{Answer, EstimateError, Question, Speed, estimate, usual_context};
 use localrig_estimate::context::KvType;
 use localrig_estimate::memory::{Ask, MemoryError, Setting, Verdict};
 use localrig_estimate::placement::SplitMode;
@@ -204,6 +204,39 @@ fn attention_on_the_host_has_a_speed_with_an_empty_context_only() {
     assert!(answer.missing[0].contains("attention"), "{:?}", answer.missing);
     // Half of 40 GB from memory of 90 GB/s: some two or three tokens a second.
     assert!((1.5..4.5).contains(&speed.decode[0].per_stream_tok_per_s.value.get()));
+}
+
+#[test]
+fn the_cores_of_the_host_bound_its_attention_and_its_batches() {
+    let speed = |cores: u32, streams: u64| {
+        let setting = Setting {
+            host_bandwidth: Some(BytesPerSec::gb_per_s(90.0)),
+            host_cores: Some(cores),
+            ..gpu_layers(43)
+        };
+        let answer = answer(&Asked { streams, setting, ..LLAMA }).unwrap();
+        assert_eq!(answer.missing, [""; 0]);
+        answer.speed.unwrap()
+    };
+    let per_stream = |speed: &Speed| {
+        speed.decode.iter().map(|one| one.per_stream_tok_per_s.value.get()).collect::<Vec<_>>()
+    };
+    let (eight, sixteen) = (speed(8, 1), speed(16, 1));
+    let (few, many) = (per_stream(&eight), per_stream(&sixteen));
+    // An empty context needs no attention; a full one is computed by the cores.
+    assert!((few[0] - many[0]).abs() < 1e-9, "{few:?} {many:?}");
+    assert!(few.len() > 1 && few.last().unwrap() < many.last().unwrap(), "{few:?} {many:?}");
+    let prompt = |speed: &Speed| speed.prefill.last().unwrap().ttft_s.value;
+    assert!(prompt(&eight) > prompt(&sixteen));
+    // Several streams share what is read, not what is computed.
+    let four = per_stream(&speed(8, 4))[0];
+    assert!(four < few[0] / 1.3 && four > few[0] / 4.0, "{four} {few:?}");
+    assert!(per_stream(&speed(16, 4))[0] > four);
+
+    let setting = Setting { host_bandwidth: Some(BytesPerSec::gb_per_s(90.0)), ..gpu_layers(43) };
+    let unknown = answer(&Asked { setting, streams: 4, ..LLAMA }).unwrap();
+    assert!(unknown.speed.is_none());
+    assert!(unknown.missing[0].contains("--host-cores"), "{:?}", unknown.missing);
 }
 
 #[test]

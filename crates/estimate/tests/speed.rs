@@ -161,7 +161,7 @@ proptest! {
         let limited = |power_limit| Run { power_limit: Some(power_limit), ..plain };
         let time = |run: &Run<'_>| step(run, constants, 1000.0, 1.0).total;
         prop_assert!(time(&limited(watts - less)) >= time(&limited(watts)));
-        let slow_host = |share| Run { host: Some(Host { experts: share, base: share, bandwidth: Some(20e9) }), ..plain };
+        let slow_host = |share| Run { host: Some(Host { experts: share, base: share, attention: share, bandwidth: Some(20e9), cores: Some(4.0) }), ..plain };
         // A host slower than the device: what is there costs more.
         prop_assert!(time(&slow_host(share)) >= time(&slow_host(share / 2.0)));
     }

@@ -17,6 +17,8 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use localrig_estimate::calibration::Calibration;
+use localrig_estimate::offload::batch;
 use localrig_facts::unit::{Bytes, Seconds};
 use localrig_simulate::engine::{Engine, llama};
 use localrig_simulate::run::run;
@@ -74,18 +76,20 @@ fn python() -> Option<PathBuf> {
     Some(python)
 }
 
-/// A server like the real one, whose steps take what two constants say: reading the weights, and
-/// the arithmetic of a token. `step = sqrt(weights^2 + (streams token)^2)`, prompts at the rate of
-/// the arithmetic.
-fn scenario(slots: u32, context: u32, weights: f64, token: f64) -> Scenario {
+/// A server like the real one, whose steps take what two times say: a step of one stream, and a
+/// token of a prompt. Batches are those of any CPU.
+fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
     let ok = Ok::<Seconds, Infallible>;
+    let catalog = localrig_world::catalog(&[]).expect("a catalog");
+    let calibration = Calibration::prior(catalog.priors().expect("priors")).expect("constants");
+    let constants = calibration.general();
     let uncertainty = Uncertainty { decode: 1.2, prefill: 1.2 };
     let Ok(steps) = StepTable::new(
         slots,
         uncertainty,
         Seconds::ZERO,
-        |_, streams| ok(Seconds::new(weights.hypot(streams * token))),
-        |tokens, _| ok(Seconds::new(weights.max(tokens * token))),
+        |_, streams| ok(Seconds::new(batch(single, token, &constants, streams))),
+        |tokens, _| ok(Seconds::new(single.max(tokens * token))),
     );
     let options = llama::Options {
         unified: false,
@@ -203,12 +207,10 @@ fn several_streams_are_as_fast_as_one_says() {
     };
     let (alone, one) = best(1);
     // Two constants from the run of one stream.
-    let first = alone[0].first_s - alone[0].sent_s;
-    let token = first / f64::from(SHAPE[0]);
-    let gap = 1.0 / one[1];
-    let weights = (gap * gap - token * token).max(0.0).sqrt();
+    let token = (alone[0].first_s - alone[0].sent_s) / f64::from(SHAPE[0]);
+    let single = 1.0 / one[1];
     let simulated = |streams: u32| -> [f64; 2] {
-        let scenario = scenario(4, SHAPE[0] + SHAPE[1] + 16, weights, token);
+        let scenario = scenario(4, SHAPE[0] + SHAPE[1] + 16, single, token);
         let run = run(&scenario, &workload(streams, SHAPE), 1, 0, None);
         let role = &run.meter.roles[0];
         let own = role.mean_gaps.quantile(0.5).expect("an answer");

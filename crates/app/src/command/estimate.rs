@@ -95,6 +95,10 @@ struct Devices {
     /// speed when the CPU computes a part
     #[arg(long, value_name = "GB/S", value_parser = amount::bandwidth)]
     host_bandwidth: Option<BytesPerSec>,
+    /// Cores of the host's CPU, without hyper-threads; without them there is no speed for several
+    /// streams or with a context when the CPU computes a part of that
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    host_cores: Option<u32>,
 }
 
 impl Devices {
@@ -108,6 +112,7 @@ impl Devices {
             batched_tokens: self.max_num_batched_tokens,
             host_memory: self.host_memory,
             host_bandwidth: self.host_bandwidth,
+            host_cores: self.host_cores,
         }
     }
 }
@@ -175,11 +180,13 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let message = format!("no speed: {missing}");
     let spread = answer.memory.spread.as_ref();
     let on_host = spread.is_some_and(|spread| spread.offloaded.is_some());
-    Err(if on_host && setting.host_bandwidth.is_none() {
-        Failure::new(MISSING_FACT, message)
-            .hint("two channels of DDR5-5600 are `--host-bandwidth 89.6`")
-    } else {
-        Failure::missing(message)
+    Err(match (on_host, setting.host_bandwidth, setting.host_cores) {
+        (true, None, _) => Failure::new(MISSING_FACT, message)
+            .hint("two channels of DDR5-5600 are `--host-bandwidth 89.6`"),
+        (true, _, None) => {
+            Failure::new(MISSING_FACT, message).hint("for example `--host-cores 16`")
+        }
+        _ => Failure::missing(message),
     })
 }
 

@@ -101,7 +101,8 @@ pub fn document(found: &Found, scores: &[Score]) -> String {
          groups as well. So the table says what to expect of a measurement by somebody new.\n\n\
          The error is |predicted / measured - 1|. The bandwidth rule is bandwidth / bytes of active \
          weights * 0.65 (prompts: a quarter of the matrix peak); llmfit's formula is that of its \
-         version 1.1.18 with this catalog's facts. Neither knows depth or batches.\n\n",
+         version 1.1.18 with this catalog's facts. Neither knows depth or batches.\n\n\
+         How well servers under load are foretold, request by request, is in [simulation.md](simulation.md).\n\n",
         observations.all.len(),
         observations.groups.len(),
     );

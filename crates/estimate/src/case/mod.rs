@@ -330,5 +330,5 @@ fn host(work: &Work, device: &Device<'_>, split: Split) -> Host {
     // Whoever moves experts moves at least some.
     let share = (over / moved.get()).clamp(0.05, 1.0);
     let (experts, base) = if work.is_mixture() { (share, 0.0) } else { (0.0, share) };
-    Host { experts, base, bandwidth: None }
+    Host { experts, base, attention: 0.0, bandwidth: None, cores: None }
 }

@@ -25,6 +25,8 @@ pub struct Setting {
     pub host_memory: Option<Bytes>,
     /// Bandwidth of that memory.
     pub host_bandwidth: Option<BytesPerSec>,
+    /// Cores of the CPU.
+    pub host_cores: Option<u32>,
 }
 
 impl Setting {
@@ -38,6 +40,7 @@ impl Setting {
         batched_tokens: None,
         host_memory: None,
         host_bandwidth: None,
+        host_cores: None,
     };
 
     /// Whether layers are dealt out by hand.

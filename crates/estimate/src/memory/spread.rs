@@ -75,14 +75,20 @@ pub struct Offloaded {
     pub expert_share: f64,
     /// Share of the other weights that are read for every token.
     pub base_share: f64,
-    /// Whether attention or a recurrence is computed there, from caches that lie there.
-    pub attention: bool,
+    /// Share of the layers whose attention or recurrence is computed there, from caches that lie there.
+    pub attention_share: f64,
 }
 
 impl Offloaded {
-    /// The run's host with its bandwidth in bytes per second.
-    pub(crate) const fn host(self, bandwidth: f64) -> Host {
-        Host { experts: self.expert_share, base: self.base_share, bandwidth: Some(bandwidth) }
+    /// The run's host with its bandwidth in bytes per second and its cores.
+    pub(crate) const fn host(self, bandwidth: f64, cores: Option<f64>) -> Host {
+        Host {
+            experts: self.expert_share,
+            base: self.base_share,
+            attention: self.attention_share,
+            bandwidth: Some(bandwidth),
+            cores,
+        }
     }
 }
 
@@ -428,10 +434,11 @@ fn offloaded(weights: &Placement) -> Option<Offloaded> {
         let whole = all(pick);
         if whole > Bytes::ZERO { pick(host) / whole } else { 0.0 }
     };
+    let layers = weights.devices.iter().map(|place| place.layers).sum::<u32>() + host.layers;
     let one = Offloaded {
         expert_share: share(|place| place.expert_bytes),
         base_share: share(|place| place.base_bytes),
-        attention: host.layers > 0,
+        attention_share: f64::from(host.layers) / f64::from(layers.max(1)),
     };
     (one.expert_share > 0.0 || one.base_share > 0.0).then_some(one)
 }

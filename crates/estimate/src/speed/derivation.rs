@@ -114,14 +114,24 @@ impl Pace<'_> {
 
     /// How the time of the part in host memory comes about.
     fn host_formula(&self, constants: &Constants) -> Option<String> {
-        let (offloaded, bandwidth) = self.offloaded?;
-        Some(format!(
+        let (offloaded, host) = self.offloaded?;
+        let reading = format!(
             "{:.0} % of the experts a token uses and {:.0} % of the other weights / ({:.0} GB/s * share {:.2}), and {:.0} us for each such layer",
             offloaded.expert_share * 100.0,
             offloaded.base_share * 100.0,
-            bandwidth.to_gb_per_s(),
+            host.bandwidth.to_gb_per_s(),
             constants[Parameter::HostShare],
             constants[Parameter::BoundaryUs],
+        );
+        let Some(cores) = host.cores else { return Some(reading) };
+        Some(format!(
+            "{reading}; {cores} cores: attention of {:.0} % of the layers at {:.1} GFLOP/s each, \
+             further streams at {:.0} GFLOP/s each * {:.2} and {:.0} % of the reading again",
+            offloaded.attention_share * 100.0,
+            constants[Parameter::HostAttention],
+            constants[Parameter::HostCore],
+            1.0 / constants[Parameter::HostBatchColumn],
+            (constants[Parameter::HostBatchRead] - 1.0) * 100.0,
         ))
     }
 }
