@@ -38,9 +38,15 @@ pub fn handover(run: &Run<'_>, constants: &Constants, tokens: f64) -> f64 {
     f64::from(run.split.stages - 1) * (wait + message / bandwidth(run, constants))
 }
 
+/// What the link of a run is taken for: latency in seconds and bandwidth in bytes per second.
+pub fn taken_for(run: &Run<'_>, constants: &Constants) -> [f64; 2] {
+    [latency(run.split.link, constants), bandwidth(run, constants)]
+}
+
 fn latency(link: Link, constants: &Constants) -> f64 {
     let parameter = match link {
         Link::Ideal => return 0.0,
+        Link::Measured { latency, .. } => return latency.get(),
         Link::PciePeer => Parameter::LatencyPciePeer,
         Link::PcieHost => Parameter::LatencyPcieHost,
         Link::NvLink => Parameter::LatencyNvLink,
@@ -55,6 +61,7 @@ fn latency(link: Link, constants: &Constants) -> f64 {
 fn bandwidth(run: &Run<'_>, constants: &Constants) -> f64 {
     let nominal = match run.split.link {
         Link::Ideal => f64::INFINITY,
+        Link::Measured { bandwidth, .. } => return bandwidth.get(),
         Link::PciePeer => run.rates.pcie,
         // Every byte goes to host memory and back.
         Link::PcieHost => run.rates.pcie / 2.0,

@@ -184,6 +184,8 @@ parameters! {
     BoundaryUs = "boundary_us",
     /// PCIe bandwidth share for streaming weights in prefill.
     StreamingShare = "streaming_share",
+    /// Rate in GB/s at which a model is loaded from disk.
+    LoadRate = "load_rate",
 }
 
 impl Parameter {

@@ -1,5 +1,7 @@
 //! How a model runs: on how many devices, joined by what, with what limits.
 
+use localrig_facts::unit::{BytesPerSec, Seconds};
+
 use crate::rate::Rates;
 use crate::work::Work;
 
@@ -46,7 +48,7 @@ impl Split {
 }
 
 /// A connection between devices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Link {
     /// Perfect: no latency, no limit. For reasoning and tests.
     Ideal,
@@ -62,6 +64,13 @@ pub enum Link {
     Thunderbolt,
     /// 10 Gbit/s Ethernet, TCP.
     Ethernet,
+    /// As somebody measured it.
+    Measured {
+        /// Time of an all-reduce of a small message.
+        latency: Seconds,
+        /// Bandwidth of an all-reduce of a large one, each way.
+        bandwidth: BytesPerSec,
+    },
 }
 
 /// Weights in host memory.

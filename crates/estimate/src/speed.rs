@@ -5,14 +5,15 @@ use localrig_facts::gpu::{Gpu, GpuKind, NvLink, Segment};
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::measured::Phase;
 use localrig_facts::unit::{BytesPerSec, Seconds, Tokens, TokensPerSec};
-use localrig_facts::{Basis, Catalog, Estimate};
+use localrig_facts::{Basis, Catalog, Estimate, Id};
 use serde::Serialize;
 
 use crate::calibration::{Level, Measured, Seen};
 use crate::decode::{Step, step};
 use crate::fit::interval::{Kind, half_width, stratum};
+use crate::link::taken_for;
 use crate::memory::Offloaded;
-use crate::parameter::Constants;
+use crate::parameter::{Constants, Parameter};
 use crate::prefill::prefill;
 use crate::rate::{Rates, rates};
 use crate::run::{Host, Link, Run, Split};
@@ -167,6 +168,48 @@ impl<'a> Pace<'a> {
             stage.split.stages = own.iter().filter(|layers| **layers > 0).count().max(1) as u32;
         }
         self
+    }
+
+    /// The same with every layer cut over `ways` devices like the machine's first, joined by `link`;
+    /// by what the data sheet says when it is absent.
+    #[must_use]
+    pub fn cut(mut self, ways: u32, link: Option<Link>) -> Self {
+        self.stages.truncate(1);
+        for stage in &mut self.stages {
+            let link = link.unwrap_or(stage.split.link);
+            stage.split = Split { stages: 1, tensor: ways, replicas: 1, link };
+            stage.share = 1.0;
+        }
+        self
+    }
+
+    /// What the link of cut layers is taken for: latency and bandwidth each way.
+    pub fn link(&self) -> Option<(Seconds, BytesPerSec)> {
+        let stage = self.stages.first().filter(|stage| stage.split.tensor > 1)?;
+        let [latency, bandwidth] = taken_for(&stage.run(self.work), &stage.constants);
+        Some((Seconds::new(latency), BytesPerSec::new(bandwidth)))
+    }
+
+    /// Rate at which caches are copied to main memory and back: over PCIe, or within memory that is
+    /// shared, read and written.
+    pub fn copy_rate(&self) -> BytesPerSec {
+        let rate = |stage: &Stage<'_>| match stage.device.gpu.kind {
+            GpuKind::Unified => stage.rates.bandwidth / 2.0,
+            _ => stage.rates.pcie * stage.constants[Parameter::StreamingShare],
+        };
+        BytesPerSec::new(self.stages.iter().map(rate).fold(f64::INFINITY, f64::min))
+    }
+
+    /// Rate at which a model is loaded from disk.
+    pub fn load_rate(&self) -> BytesPerSec {
+        let rate = |stage: &Stage<'_>| stage.constants[Parameter::LoadRate];
+        BytesPerSec::gb_per_s(self.stages.iter().map(rate).fold(f64::INFINITY, f64::min))
+    }
+
+    /// Power that a kind of device draws while it generates, of its rated power.
+    pub fn generation_power(&self, device: &Id) -> Option<f64> {
+        let stage = self.stages.iter().find(|stage| stage.device.id == device)?;
+        Some(stage.constants[Parameter::DecodePower].min(1.0))
     }
 
     /// The same with a part in the memory of a host.

@@ -9,7 +9,7 @@ use localrig_facts::machine::{Device, Machine};
 use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate, Id};
 use localrig_simulate::load::{Demand, Load, loads};
-use localrig_simulate::pace::{Split, step_table};
+use localrig_simulate::pace::step_table;
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::step::StepTable;
 use rayon::prelude::*;
@@ -423,7 +423,7 @@ impl<'a> Draft<'a> {
     fn fit(self, streams: u32) -> Result<Fit<'a>, Unfit> {
         let Self { option, size, usable, pace, worth } = self;
         let tower = tower(option.model).filter(|_| option.ask.vision);
-        let steps = step_table(&pace, &option.work, Split::Layers, tower, streams);
+        let steps = step_table(&pace, &option.work, tower, streams);
         Ok(Fit {
             option,
             weights: size.weights,

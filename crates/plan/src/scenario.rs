@@ -6,6 +6,7 @@ use localrig_estimate::architecture::{Layout, LayoutError, layout};
 use localrig_estimate::context::{KvType, bytes_for_tokens, state_bytes};
 use localrig_estimate::memory::{Ask, Holding, MemoryError, Setting, margin, usable};
 use localrig_estimate::recipe::{Recipe, RecipeError};
+use localrig_estimate::run::Link;
 use localrig_estimate::setup::{Setup, SetupError, SpeedError};
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
@@ -17,7 +18,7 @@ use localrig_facts::unit::{Bytes, BytesPerSec, GbPerS, Seconds};
 use localrig_facts::{Catalog, CatalogError, Id};
 use localrig_simulate::engine as scheduler;
 use localrig_simulate::engine::pool::BLOCK;
-use localrig_simulate::pace::{Link, Split, Tower, step_table};
+use localrig_simulate::pace::{Tower, step_table};
 use localrig_simulate::scenario::{DeviceFacts, Load, Scenario, Server};
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::workload::{Role, Workload};
@@ -135,11 +136,6 @@ pub struct Arrangement<'a> {
 
 /// Requests of open loops that a llama.cpp server is given slots for: its own default.
 const OPEN_SLOTS: u32 = 4;
-/// Power of a card while it generates, as a share of its limit: assumed. Large cards draw 0.45 to
-/// 0.7 of it, small ones up to 0.96.
-const DRAW: f64 = 0.6;
-/// Rate at which models are loaded from disk: assumed, an NVMe drive of PCIe 4.0.
-const DISK: BytesPerSec = BytesPerSec::gb_per_s(5.0);
 
 /// A machine to be simulated, with what was assumed on the way.
 #[derive(Clone, Debug)]
@@ -290,7 +286,8 @@ fn device_facts(machine: &Machine<'_>, unit: &Device<'_>) -> DeviceFacts {
         name: unit.gpu.name.clone(),
         usable: unit.usable().unwrap_or(Bytes::ZERO),
         idle: whole.and_then(|power| power.measured_idle_w).map(middle),
-        busy: busy.or_else(|| unit.gpu.board.tdp_w.map(|power| power * DRAW)),
+        // Where nobody measured it, the models on it say.
+        busy,
     }
 }
 
@@ -350,21 +347,35 @@ fn add<'a>(
         let fixed = size.weights + size.overhead.value;
         let pool = engine.memory.allocation == Some(Allocation::Pool);
         let least = minimum_pool(&layout, ask);
-        let scheduler = schedule(engine_id, engine, &layout, ask, cells, &whole, least);
+        let pace = Pace::new(catalog, &setup, &whole, &work)?;
+        let pace = match place.devices {
+            // The slowest sets the pace.
+            Devices::Tensor(_) if group.len() > 1 => {
+                let one = group_machine(units, &[slowest(units, &group)]);
+                let setup = Setup::new(catalog, engine_id, engine, &one, recipe.format)?;
+                Pace::new(catalog, &setup, &one, &work)?.cut(group.len() as u32, arrangement.link)
+            }
+            _ => pace,
+        };
+        if arrangement.link.is_none() {
+            arranged.notes.extend(pace.link().map(link_words));
+        }
+        let cache = Cache { cells, room: least, copy: pace.copy_rate() };
+        let scheduler = schedule(engine_id, engine, &layout, ask, cache, &whole);
         let most = match &scheduler {
             scheduler::Engine::Vllm(options) => options.sequences.min(256),
             _ => streams,
         };
-        let (split, first) =
-            split(units, &group, &place.devices, arrangement.link, &mut arranged.notes);
-        let pace_machine = first.as_ref().unwrap_or(&whole);
-        let pace = Pace::new(catalog, &setup, pace_machine, &work)?;
-        let tower = tower(model).filter(|_| vision);
-        let steps = step_table(&pace, &work, split, tower, most)?;
         let bytes = fixed + if pool { least } else { size.context };
+        let tower = tower(model).filter(|_| vision);
+        let steps = step_table(&pace, &work, tower, most)?;
         let swaps = engine_id.short() == "ollama";
         let total: Bytes = group.iter().map(|unit| units[*unit as usize].memory).sum();
         for unit in &group {
+            let (device, facts) =
+                (units[*unit as usize], &mut arranged.scenario.devices[*unit as usize]);
+            let drawn = || Some(device.gpu.board.tdp_w? * pace.generation_power(device.id)?);
+            facts.busy = facts.busy.or_else(drawn);
             let share = units[*unit as usize].memory / total;
             // Ollama loads a model when it is asked: never more than fit at the same time.
             let own = if swaps {
@@ -393,7 +404,7 @@ fn add<'a>(
             engine: scheduler,
             steps,
             devices: group,
-            load: swaps.then(|| Load { memory: bytes, time: bytes / DISK }),
+            load: swaps.then(|| Load { memory: bytes, time: bytes / pace.load_rate() }),
         });
     }
     Ok(())
@@ -466,17 +477,27 @@ fn block_bytes(layout: &Layout, ask: Ask) -> Bytes {
     (token_bytes(layout, ask) * f64::from(BLOCK)).max(Bytes::new(1.0))
 }
 
+/// What an engine has for its cache.
+#[derive(Clone, Copy)]
+struct Cache {
+    /// Tokens it is asked to hold.
+    cells: u64,
+    /// Bytes of a pool.
+    room: Bytes,
+    /// Rate of copies to main memory.
+    copy: BytesPerSec,
+}
+
 /// How the engine schedules, with the room it has.
 fn schedule(
     engine_id: &Id,
     engine: &Engine,
     layout: &Layout,
     ask: Ask,
-    cells: u64,
+    cache: Cache,
     machine: &Machine<'_>,
-    room: Bytes,
 ) -> scheduler::Engine {
-    let cells = u32::try_from(cells).unwrap_or(u32::MAX);
+    let cells = u32::try_from(cache.cells).unwrap_or(u32::MAX);
     let streams = u32::try_from(ask.streams).unwrap_or(u32::MAX);
     let context = u32::try_from(ask.context).unwrap_or(u32::MAX);
     let state = Bytes::new(state_bytes(layout) as f64);
@@ -484,7 +505,7 @@ fn schedule(
     match engine.memory.allocation {
         Some(Allocation::Pool) => {
             let block = block_bytes(layout, ask);
-            let blocks = (room / block) as u32;
+            let blocks = (cache.room / block) as u32;
             // vLLM gives devices of at least 70 GiB a larger budget.
             let large = machine.devices.iter().any(|one| one.memory >= Bytes::gib(70.0));
             scheduler::Engine::Vllm(scheduler::vllm::Options {
@@ -498,7 +519,7 @@ fn schedule(
         }
         _ => scheduler::Engine::Llama(scheduler::llama::Options {
             cuts: state == Bytes::ZERO,
-            ..scheduler::llama::Options::usual(streams, cells, per_token)
+            ..scheduler::llama::Options::usual(streams, cells, per_token, cache.copy)
         }),
     }
 }
@@ -540,51 +561,20 @@ fn group_machine<'a>(units: &[Device<'a>], group: &[u32]) -> Machine<'a> {
     Machine { name: names.collect::<Vec<_>>().join(" + "), devices, system: None, units: 1 }
 }
 
-/// How a group computes together; for cut layers also the one device whose pace is asked for.
-fn split<'a>(
-    units: &[Device<'a>],
-    group: &[u32],
-    devices: &Devices,
-    link: Option<Link>,
-    notes: &mut Vec<String>,
-) -> (Split, Option<Machine<'a>>) {
-    if !matches!(devices, Devices::Tensor(all) if all.len() > 1) {
-        return (Split::Layers, None);
-    }
-    // The slowest sets the pace.
+/// The device of a group with the least bandwidth: it sets the pace of layers that are cut.
+fn slowest(units: &[Device<'_>], group: &[u32]) -> u32 {
     let bandwidth = |one: &&u32| {
         units[**one as usize].gpu.memory.bandwidth_gb_per_s.map_or(0.0, GbPerS::written)
     };
-    let slowest = group.iter().min_by(|a, b| bandwidth(a).total_cmp(&bandwidth(b)));
-    let slowest = slowest.copied().unwrap_or(0);
-    let link = link.unwrap_or_else(|| {
-        let (link, words) = usual_link(&units[slowest as usize]);
-        notes.push(words);
-        link
-    });
-    (Split::Tensor { ways: group.len() as u32, link }, Some(group_machine(units, &[slowest])))
+    group.iter().min_by(|a, b| bandwidth(a).total_cmp(&bandwidth(b))).copied().unwrap_or(0)
 }
 
-/// The link between cards when nobody says: NVLink where the card has it, else PCIe through main
-/// memory, as drivers of consumer cards leave it.
-///
-/// Measured: NVLink about 5 us and 45 GB/s (bridge); PCIe 4.0 x16 without peer-to-peer 20 us and
-/// 14 GB/s, the bandwidth in proportion to the slot.
-fn usual_link(device: &Device<'_>) -> (Link, String) {
-    /// PCIe 4.0 with 16 lanes.
-    const FULL: f64 = 16.0 * 16.0;
-    let own = &device.gpu.link;
-    if let Some(rate) = own.nvlink_gb_per_s_per_direction {
-        let link = Link { latency: Seconds::us(5.0), bandwidth: rate.quantity() * 0.8 };
-        return (link, "layers are cut over NVLink: 5 us and 80 % of its rate assumed".to_owned());
-    }
-    let generation = own.pcie_gen.unwrap_or(4.0);
-    let lanes = f64::from(own.pcie_lanes.unwrap_or(16));
-    let part = (2.0_f64.powf(generation) * lanes / FULL).min(2.0);
-    let bandwidth = BytesPerSec::gb_per_s(14.0 * part);
-    let words = format!(
-        "layers are cut over PCIe without peer-to-peer: 20 us and {:.0} GB/s assumed",
+/// What the link between cut layers is taken for, when nobody says.
+fn link_words((latency, bandwidth): (Seconds, BytesPerSec)) -> String {
+    format!(
+        "layers are cut: messages between the devices take {:.0} us and go at {:.0} GB/s each way, as \
+         fitted on measured rows",
+        latency.to_us(),
         bandwidth.to_gb_per_s()
-    );
-    (Link { latency: Seconds::us(20.0), bandwidth }, words)
+    )
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use localrig_estimate::context::KvType;
+use localrig_estimate::run::Link;
 use localrig_facts::Catalog;
 use localrig_facts::document::from_csv;
 use localrig_facts::machine::{machine_with_memory, parse_machine};
@@ -15,7 +16,6 @@ use localrig_plan::placement::{Devices, Place};
 use localrig_plan::scenario::{Arrangement, arrange};
 use localrig_simulate::engine::Engine;
 use localrig_simulate::histogram::Histogram;
-use localrig_simulate::pace::Link;
 use localrig_simulate::run::run;
 use localrig_simulate::scenario::Scenario;
 use localrig_simulate::sharing::Sharing;
@@ -135,7 +135,7 @@ fn scenario(
         Devices::Replicas((0..copies).collect())
     };
     // Cards of the measured machine talk over PCIe 3.0 x16 with peer-to-peer.
-    let link = (stack.hardware == "rtx-3090").then(|| Link {
+    let link = (stack.hardware == "rtx-3090").then(|| Link::Measured {
         latency: Seconds::us(if tensor > 2 { 33.0 } else { 10.0 }),
         bandwidth: BytesPerSec::gb_per_s(10.0),
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use localrig_facts::unit::{Bytes, Seconds};
+use localrig_facts::unit::{Bytes, BytesPerSec, Seconds};
 use localrig_simulate::engine::{Engine, llama};
 use localrig_simulate::load::{Load, demands, loads};
 use localrig_simulate::run::run;
@@ -33,7 +33,12 @@ fn scenario() -> Scenario {
     Scenario {
         servers: vec![Server {
             label: "llama.cpp".to_owned(),
-            engine: Engine::Llama(llama::Options::usual(4, 65_536, Bytes::new(50_000.0))),
+            engine: Engine::Llama(llama::Options::usual(
+                4,
+                65_536,
+                Bytes::new(50_000.0),
+                BytesPerSec::gb_per_s(12.0),
+            )),
             steps: table(),
             devices: vec![0],
             load: None,

@@ -4,33 +4,9 @@ use localrig_estimate::setup::SpeedError;
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
 use localrig_facts::Estimate;
-use localrig_facts::unit::{Bytes, BytesPerSec, Seconds, Tokens};
+use localrig_facts::unit::{Seconds, Tokens};
 
 use crate::step::{StepTable, Uncertainty};
-
-/// The link between devices that compute every layer together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Link {
-    /// Time of an all-reduce of a small message.
-    pub latency: Seconds,
-    /// Bandwidth of an all-reduce of a large one, each way.
-    pub bandwidth: BytesPerSec,
-}
-
-/// How the devices of a group work together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Split {
-    /// One device, or layers spread over several: what [`Pace`] computes itself.
-    Layers,
-    /// Every layer cut into as many parts as there are devices; the pace is that of one device with
-    /// the whole model.
-    Tensor {
-        /// Devices.
-        ways: u32,
-        /// Link between them.
-        link: Link,
-    },
-}
 
 /// The vision tower of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,7 +24,6 @@ pub struct Tower {
 pub fn step_table(
     pace: &Pace<'_>,
     work: &Work,
-    split: Split,
     tower: Option<Tower>,
     streams: u32,
 ) -> Result<StepTable, SpeedError> {
@@ -68,31 +43,8 @@ pub fn step_table(
         }
         None => Seconds::ZERO,
     };
-    let Split::Tensor { ways, link } = split else {
-        let decode = |depth, streams| Ok(Seconds::new(pace.step(depth, streams).total));
-        return StepTable::new(streams, uncertainty, image, decode, prompt);
-    };
-    let parts = f64::from(ways);
-    let reduce = |tokens: f64| all_reduce(work, parts, link, tokens);
-    StepTable::new(
-        streams,
-        uncertainty,
-        image / parts,
-        |depth, streams| {
-            let step = pace.step(depth, streams);
-            // Launches are made on every device; everything else is cut.
-            let whole = Seconds::new(step.layers + step.fixed + step.streams);
-            Ok((Seconds::new(step.total) - whole) / parts + whole + reduce(streams))
-        },
-        |tokens, depth| Ok(prompt(tokens, depth)? / parts + reduce(tokens)),
-    )
-}
-
-/// Two all-reduces a layer of the activations of `tokens` tokens in 16 bits; a ring sends
-/// `2 (n - 1) / n` of the message over each link.
-fn all_reduce(work: &Work, parts: f64, link: Link, tokens: f64) -> Seconds {
-    let message = Bytes::new(work.hidden as f64 * 2.0 * tokens * 2.0 * (parts - 1.0) / parts);
-    (link.latency + message / link.bandwidth) * (2.0 * work.layers.all)
+    let decode = |depth, streams| Ok(Seconds::new(pace.step(depth, streams).total));
+    StepTable::new(streams, uncertainty, image, decode, prompt)
 }
 
 fn factor<Q: std::ops::Div<Q, Output = f64> + Copy>(estimate: &Estimate<Q>) -> f64 {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use localrig_facts::unit::{Bytes, Seconds};
+use localrig_facts::unit::{Bytes, BytesPerSec, Seconds};
 use localrig_simulate::engine::{Engine, llama};
 use localrig_simulate::load::{Load, demands, loads};
 use localrig_simulate::run::run;
@@ -42,7 +42,12 @@ fn home_office(together: bool, weights_us: f64, token_us: f64) -> (Scenario, Wor
     let devices = if together { 1 } else { 3 };
     let server = |index: u32| Server {
         label: index.to_string(),
-        engine: Engine::Llama(llama::Options::usual(4, 262_144, Bytes::new(50_000.0))),
+        engine: Engine::Llama(llama::Options::usual(
+            4,
+            262_144,
+            Bytes::new(50_000.0),
+            BytesPerSec::gb_per_s(12.0),
+        )),
         steps: table(weights_us / f64::from(index + 1), 150.0, token_us),
         devices: vec![index % devices],
         load: None,

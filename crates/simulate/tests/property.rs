@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use localrig_facts::unit::{Bytes, Seconds};
+use localrig_facts::unit::{Bytes, BytesPerSec, Seconds};
 use localrig_simulate::engine::{Engine, llama, mlx, ollama, vllm};
 use localrig_simulate::record::Record;
 use localrig_simulate::run::{Run, run};
@@ -31,7 +31,12 @@ fn table(weights_us: f64, token_us: f64) -> StepTable {
 fn engines() -> [Engine; 4] {
     [
         Engine::Vllm(vllm::Options { budget: 512, ..vllm::Options::usual(1_200, false) }),
-        Engine::Llama(llama::Options::usual(3, 20_000, Bytes::new(100_000.0))),
+        Engine::Llama(llama::Options::usual(
+            3,
+            20_000,
+            Bytes::new(100_000.0),
+            BytesPerSec::gb_per_s(12.0),
+        )),
         Engine::Ollama(ollama::Options { parallel: 2, context: 9_000 }),
         Engine::Mlx(mlx::Options::usual(24_000)),
     ]
@@ -201,7 +206,12 @@ fn a_cache_that_is_too_small_preempts_and_still_answers() {
 
 #[test]
 fn what_never_fits_is_given_up_and_the_rest_goes_on() {
-    let small = Engine::Llama(llama::Options::usual(2, 900, Bytes::new(100_000.0)));
+    let small = Engine::Llama(llama::Options::usual(
+        2,
+        900,
+        Bytes::new(100_000.0),
+        BytesPerSec::gb_per_s(12.0),
+    ));
     let run = run(&alone(small, 2), &finite(2, 2.0, 40), 3, 0, None);
     tokens_are_kept(&run, 40);
     let refused: u64 = run.meter.roles.iter().map(|role| role.refused).sum();

@@ -19,7 +19,7 @@ use std::process::Command;
 
 use localrig_estimate::calibration::Calibration;
 use localrig_estimate::offload::batch;
-use localrig_facts::unit::{Bytes, Seconds};
+use localrig_facts::unit::{Bytes, BytesPerSec, Seconds};
 use localrig_simulate::engine::{Engine, llama};
 use localrig_simulate::run::run;
 use localrig_simulate::scenario::{DeviceFacts, Scenario, Server};
@@ -93,7 +93,12 @@ fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
     );
     let options = llama::Options {
         unified: false,
-        ..llama::Options::usual(slots, slots * context, Bytes::new(1e4))
+        ..llama::Options::usual(
+            slots,
+            slots * context,
+            Bytes::new(1e4),
+            BytesPerSec::gb_per_s(12.0),
+        )
     };
     Scenario {
         servers: vec![Server {

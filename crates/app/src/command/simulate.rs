@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use localrig_estimate::context::{KV_TYPES, KvType};
+use localrig_estimate::run::Link;
 use localrig_facts::Catalog;
 use localrig_facts::machine::{Machine, parse_machine};
 use localrig_facts::unit::{BytesPerSec, Seconds};
@@ -13,7 +14,6 @@ use localrig_plan::workload::workload_of;
 use localrig_report::simulate::{SimulateAnswer, SweepPoint, csv, page};
 use localrig_report::timeline::timeline;
 use localrig_simulate::answer::{Options, simulate};
-use localrig_simulate::pace::Link;
 use localrig_simulate::record::Record;
 use localrig_simulate::run::run as run_once;
 use localrig_simulate::sharing::Sharing;
@@ -135,10 +135,11 @@ fn arranged<'a>(
     places: &[Place],
     args: &Args,
 ) -> Result<Arranged, Failure> {
-    let link = args.link_latency_us.zip(args.link_gb_per_s).map(|(latency, bandwidth)| Link {
-        latency: Seconds::us(latency),
-        bandwidth: BytesPerSec::gb_per_s(bandwidth),
-    });
+    let link =
+        args.link_latency_us.zip(args.link_gb_per_s).map(|(latency, bandwidth)| Link::Measured {
+            latency: Seconds::us(latency),
+            bandwidth: BytesPerSec::gb_per_s(bandwidth),
+        });
     let arrangement = Arrangement {
         engine: &args.engine,
         kv: args.kv_type,

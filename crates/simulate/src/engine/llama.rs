@@ -40,12 +40,10 @@ pub struct Options {
     pub cuts: bool,
 }
 
-/// Copies of caches between device and main memory: assumed, PCIe 4.0 x16 at half its rate.
-pub const COPY: BytesPerSec = BytesPerSec::gb_per_s(12.0);
-
 impl Options {
-    /// llama.cpp's defaults with this many slots, cells, and bytes per token.
-    pub fn usual(slots: u32, cells: u32, token_bytes: Bytes) -> Self {
+    /// llama.cpp's defaults with this many slots, cells, and bytes per token, where caches are copied
+    /// at a rate.
+    pub fn usual(slots: u32, cells: u32, token_bytes: Bytes, copy: BytesPerSec) -> Self {
         /// `--cache-ram` in MiB.
         const HOST: Bytes = Bytes::mib(8_192.0);
         Self {
@@ -56,7 +54,7 @@ impl Options {
             similarity: 0.1,
             host_tokens: (HOST / token_bytes.max(Bytes::new(1.0))) as u64,
             token_bytes,
-            copy: COPY,
+            copy,
             cuts: true,
         }
     }

@@ -2,7 +2,7 @@
 //! in main memory. Loading and unloading of models is the business of the machine
 //! ([`crate::residency`]), because models compete for its memory.
 
-use localrig_facts::unit::Bytes;
+use localrig_facts::unit::{Bytes, BytesPerSec};
 
 use crate::engine::llama::{self, Llama};
 
@@ -27,8 +27,9 @@ impl Options {
             batch: BATCH,
             // The runner takes the slot that fits best, however little that is.
             similarity: 0.0,
+            // Nothing is kept in main memory, so nothing is copied there.
             host_tokens: 0,
-            ..llama::Options::usual(self.parallel, cells, Bytes::ZERO)
+            ..llama::Options::usual(self.parallel, cells, Bytes::ZERO, BytesPerSec::ZERO)
         })
     }
 }
