@@ -374,6 +374,8 @@ impl From<ScenarioError> for Failure {
             }
             ScenarioError::NoFormat { .. } => Self::new(INPUT, message)
                 .hint("name one: ROLE=MODEL:FORMAT; `localrig catalog list format` lists them"),
+            ScenarioError::NotCut { .. } => Self::new(INPUT, message)
+                .hint("spread the layers, `0+1`, or put a copy on each, `0/1`"),
             ScenarioError::TooSmall { .. } => Self::new(NOTHING_FITS, message)
                 .hint("take smaller models or formats, a shorter context, or other devices"),
             _ => Self::new(INPUT, message),

@@ -36,7 +36,7 @@ fn the_home_office_runs_on_two_cards() {
     exit 0
     HOME OFFICE: ONE MAIN CODING AGENT, FOUR SUB-AGENTS, SCREENSHOTS ON 2X NVIDIA RTX PRO 6000 BLACKWELL WORKSTATION EDITION
 
-    While everything runs, main gets 140 tok/s per stream; sub-agent gets 94 tok/s per stream; vision
+    While everything runs, main gets 140 tok/s per stream; sub-agent gets 97 tok/s per stream; vision
     gets 110 tok/s per stream.
 
     Roles
@@ -45,12 +45,12 @@ fn the_home_office_runs_on_two_cards() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    main             1   140 (140 to 150; 93 to      110     60   0.45   5.7  8.3  9.7    91 %   100 %
+    main             1   140 (140 to 150; 93 to      110     61   0.45   5.7  8.3  9.7    91 %   100 %
                                            160)
-    sub-agent        4     94 (88 to 100; 79 to       45    130   0.27   2.6  9.6   29    88 %   100 %
+    sub-agent        4     97 (89 to 100; 79 to       47    130   0.23   2.2  9.6   30    88 %   100 %
                                            120)
-    vision        open   110 (110 to 110; 92 to       80     11   0.32  0.50  9.5   10    30 %   100 %
-                                           140)
+    vision        open   110 (110 to 110; 92 to       81     11   0.31  0.48  9.5   10    30 %   100 %
+                                           150)
 
     Machine
 
@@ -89,16 +89,16 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    chat       10  180 (180 to 180; 140 to 270)      150     75  0.088  0.28  5.4  7.0    86 %   100 %
+    chat       10  180 (180 to 180; 140 to 270)      150     75  0.034  0.24  5.4  7.0    87 %   100 %
 
     Machine
 
     engine                        devices                  cache       of  cut  loads
                                                             used   tokens  off
     ----------------------------------------------------------------------------------
-    Qwen3-8B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 5090   25 %  163,840    0      0
+    Qwen3-8B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 5090   27 %  163,840    0      0
 
-    - device 0, NVIDIA GeForce RTX 5090: busy 36 %, power not known
+    - device 0, NVIDIA GeForce RTX 5090: busy 35 %, power not known
 
     Concurrency
 
@@ -106,11 +106,11 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                 per     in  token   ms
              stream    all      s
     ---------------------------------------------------------------------------------------------------
-          2     190     14  0.058  5.3
-          3     190     22  0.081  5.3
-          4     190     29  0.070  5.3
-          6     190     45  0.088  5.3
-          8     180     60  0.094  5.4
+          2     190     14  0.026  5.3
+          3     190     22  0.031  5.3
+          4     190     29  0.034  5.3
+          6     190     45  0.034  5.3
+          8     180     60  0.036  5.4
          12       -      -      -    -  device 0 (NVIDIA GeForce RTX 5090): 32.2 GiB needed, 32.0 GiB
                                         usable less 1.0 GiB to be kept free
 
@@ -134,7 +134,7 @@ fn more_than_can_be_done_is_called_saturated() {
     exit 0
     FLOOD ON NVIDIA GEFORCE RTX 3090
 
-    While everything runs, chat is saturated: 3.0 requests a second come, 0.43 can be answered.
+    While everything runs, chat is saturated: 3.0 requests a second come, 0.44 can be answered.
 
     Roles
 
@@ -142,7 +142,7 @@ fn more_than_can_be_done_is_called_saturated() {
                                                 5 %     in    token s              ms               limits
                                                        all
     -------------------------------------------------------------------------------------------------------
-    chat     open  35 (35 to 37; 27 to 42)       35    130  saturated  saturated   24   24     0 %   100 %
+    chat     open  35 (35 to 35; 27 to 43)       35    130  saturated  saturated   24   24     0 %   100 %
 
     Machine
 
@@ -166,6 +166,14 @@ fn what_cannot_be_simulated_says_why_and_what_to_do() {
         on("chat=qwen3-32b"),
         on("main=qwen2.5-vl-7b@1,sub=qwen3-8b,vision=qwen2.5-vl-7b"),
         on("main qwen3-32b"),
+        simulate(&[
+            "--on",
+            "4x RTX 3090",
+            "--workload",
+            "chat-team",
+            "--place",
+            "chat=phi-4:q4_k_m@0x1x2x3",
+        ]),
         on("main=gpt-oss-120b,sub=gpt-oss-120b,vision=gemma-3-27b"),
         simulate(&["--on", "RTX 5090", "--workload", "home", "--place", "main=qwen3-8b"]),
     ]
@@ -184,6 +192,10 @@ fn what_cannot_be_simulated_says_why_and_what_to_do() {
 
     exit 3
     error: `main qwen3-32b` is no place: write ROLE=MODEL[:FORMAT[:ENGINE[:KV]]][@DEVICES]
+
+    exit 3
+    error: layers of phi-4 cannot be cut over 4 devices: 40 heads with 10 of keys
+    hint: spread the layers, `0+1`, or put a copy on each, `0/1`
 
     exit 5
     error: device 0 (NVIDIA GeForce RTX 5090): 92.3 GiB needed, 32.0 GiB usable less 1.0 GiB to be kept free

@@ -8,6 +8,7 @@ use localrig_facts::unit::{BytesPerSec, Seconds, Tokens, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate, Id};
 use serde::Serialize;
 
+use crate::architecture::Heads;
 use crate::calibration::{Level, Measured, Seen};
 use crate::decode::{Step, step};
 use crate::fit::interval::{Kind, half_width, stratum};
@@ -87,6 +88,8 @@ pub struct Pace<'a> {
     own_rows: u32,
     /// What one of them is worth.
     worth: f64,
+    /// The engine would cut layers over the devices if the heads could be shared out.
+    uncut: bool,
     /// What lies in host memory, and the host.
     offloaded: Option<(Offloaded, HostFacts)>,
     /// The engine class on the hardware class, of every kind of device.
@@ -118,13 +121,15 @@ impl<'a> Pace<'a> {
         let memory = |device: &Device<'_>| device.memory.get() * f64::from(device.count);
         let whole: f64 = machine.devices.iter().map(memory).sum();
         let alike = machine.devices.len() == 1;
-        let mut stages = Vec::new();
+        let (mut stages, mut uncut) = (Vec::new(), false);
         for (device, place) in machine.devices.iter().zip(&setup.places) {
             let class = place.placed.class;
             let native = work.native.as_deref();
             let rates = rates(catalog, device.id, device.gpu, place.placed.peak, native)?;
-            let slices =
+            let sliced =
                 alike && class.parallel == DefaultSplit::Tensor && device.count.is_power_of_two();
+            let slices = sliced && work.heads.cut_into(device.count);
+            uncut |= sliced && !slices;
             let (stages_here, tensor) = if slices { (1, device.count) } else { (device.count, 1) };
             stages.push(Stage {
                 device: *device,
@@ -149,6 +154,7 @@ impl<'a> Pace<'a> {
                 .iter()
                 .map(|place| place.placed.site.key(Level::Stack).to_owned())
                 .collect(),
+            uncut,
             offloaded: None,
         })
     }
@@ -311,7 +317,14 @@ impl<'a> Pace<'a> {
 
     /// What the figures rest on, in one line for people.
     pub fn grounds(&self) -> String {
-        let device = self.device_grounds();
+        let mut device = self.device_grounds();
+        if self.uncut {
+            let Heads { query, key } = self.work.heads;
+            device.push_str(&format!(
+                "; {query} heads with {key} of keys cannot be cut over {} devices: their layers are spread",
+                self.stages.iter().map(|stage| stage.split.stages).sum::<u32>()
+            ));
+        }
         match self.offloaded {
             None => device,
             Some((offloaded, host)) => {

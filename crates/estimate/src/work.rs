@@ -7,7 +7,7 @@ use localrig_facts::format::{Kernel, Precision};
 use localrig_facts::model::{AttentionScheme, Recurrence};
 use localrig_facts::unit::Bytes;
 
-use crate::architecture::{Layer, Layout};
+use crate::architecture::{Heads, Layer, Layout};
 use crate::context::{KvType, state_bytes};
 use crate::recipe::Recipe;
 use crate::weights::{Weights, weights_of};
@@ -27,6 +27,8 @@ pub struct Work {
     pub experts_used: u64,
     /// Layers by what they do.
     pub layers: LayerCount,
+    /// Heads of attention.
+    pub heads: Heads,
     /// Width of the residual stream, for messages between devices.
     pub hidden: u64,
     /// Recurrent state of one sequence.
@@ -135,6 +137,7 @@ impl Work {
             experts: layout.experts(),
             experts_used: layout.dim("experts_used"),
             layers: count_layers(&layout.layers[..layout.main_layers as usize]),
+            heads: layout.heads(),
             hidden: layout.dim("hidden"),
             state: Bytes::new(state_bytes(layout) as f64),
             latent: layout.attention == AttentionScheme::Mla,

@@ -240,6 +240,25 @@ fn the_cores_of_the_host_bound_its_attention_and_its_batches() {
 }
 
 #[test]
+fn heads_that_cannot_be_shared_out_leave_layers_whole() {
+    // 40 heads of queries and 10 of keys: two cards take half of each, four cannot.
+    let on = |machine| {
+        let asked =
+            Asked { model: "phi-4", format: "safetensors-bf16", machine, engine: "vllm", ..LLAMA };
+        answer(&asked).unwrap()
+    };
+    let (two, four) = (on("2x RTX 3090"), on("4x RTX 3090"));
+    let speed = |answer: &Answer| answer.speed.as_ref().unwrap().decode[0].per_stream_tok_per_s;
+    assert!(speed(&two).value > speed(&four).value * 1.2, "{:?} {:?}", speed(&two), speed(&four));
+    let grounds = |answer: &Answer| answer.speed.as_ref().unwrap().grounds.clone();
+    assert!(!grounds(&two).contains("cannot be cut"), "{}", grounds(&two));
+    let said = "40 heads with 10 of keys cannot be cut over 4 devices: their layers are spread";
+    assert!(grounds(&four).contains(said), "{}", grounds(&four));
+    // Spread layers hold every head's cache once; cut ones as well, as each has its own heads.
+    assert_eq!(two.memory.kv_cache_bytes, four.memory.kv_cache_bytes);
+}
+
+#[test]
 fn requests_are_admitted_while_the_pool_has_blocks() {
     let asked = Asked {
         model: "qwen3-32b",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use localrig_estimate::architecture::{Layout, LayoutError, layout};
+use localrig_estimate::architecture::{Heads, Layout, LayoutError, layout};
 use localrig_estimate::context::{KvType, bytes_for_tokens, state_bytes};
 use localrig_estimate::memory::{Ask, Holding, MemoryError, Setting, margin, usable};
 use localrig_estimate::recipe::{Recipe, RecipeError};
@@ -71,6 +71,20 @@ pub enum ScenarioError {
         machine: String,
         /// Its devices.
         count: usize,
+    },
+    /// Its heads cannot be shared out.
+    #[error(
+        "layers of {model} cannot be cut over {devices} devices: {query} heads with {key} of keys"
+    )]
+    NotCut {
+        /// The model.
+        model: String,
+        /// Devices.
+        devices: u32,
+        /// Heads of queries.
+        query: u64,
+        /// Heads of keys.
+        key: u64,
     },
     /// Nobody says in which format the model is used.
     #[error("no usual format is known for {model} on {engine}")]
@@ -351,9 +365,15 @@ fn add<'a>(
         let pace = match place.devices {
             // The slowest sets the pace.
             Devices::Tensor(_) if group.len() > 1 => {
+                let ways = group.len() as u32;
+                if !work.heads.cut_into(ways) {
+                    let Heads { query, key } = work.heads;
+                    let model = model.name.clone();
+                    return Err(ScenarioError::NotCut { model, devices: ways, query, key });
+                }
                 let one = group_machine(units, &[slowest(units, &group)]);
                 let setup = Setup::new(catalog, engine_id, engine, &one, recipe.format)?;
-                Pace::new(catalog, &setup, &one, &work)?.cut(group.len() as u32, arrangement.link)
+                Pace::new(catalog, &setup, &one, &work)?.cut(ways, arrangement.link)
             }
             _ => pace,
         };

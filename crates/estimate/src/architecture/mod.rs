@@ -139,10 +139,36 @@ pub struct Layout {
     pub tied: bool,
 }
 
+/// Heads of attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Of queries; 0 when there are none.
+    pub query: u64,
+    /// Of keys and values.
+    pub key: u64,
+}
+
+impl Heads {
+    /// Whether every layer can be cut over so many devices: each takes whole heads of queries, and
+    /// whole heads of keys or, with more devices than those, a copy of one (vLLM, `ModelConfig::
+    /// verify_with_parallel_config` and `get_num_kv_heads`).
+    pub const fn cut_into(self, devices: u32) -> bool {
+        let devices = devices as u64;
+        let keys =
+            self.key == 0 || self.key.is_multiple_of(devices) || devices.is_multiple_of(self.key);
+        self.query.is_multiple_of(devices) && keys
+    }
+}
+
 impl Layout {
     /// A dimension, 0 when the model does not have it.
     pub fn dim(&self, name: &str) -> u64 {
         self.dims.get(name).copied().unwrap_or(0)
+    }
+
+    /// Heads of attention, as far as there are any.
+    pub fn heads(&self) -> Heads {
+        Heads { query: self.dim("heads"), key: self.dim("kv_heads") }
     }
 
     /// Experts of a mixture layer; 0 for dense models.

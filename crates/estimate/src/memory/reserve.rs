@@ -181,6 +181,7 @@ impl Holding<'_> {
         let place = self.setup.places.first();
         let slices = alike
             && devices.is_power_of_two()
+            && self.layout.heads().cut_into(devices)
             && place.is_some_and(|place| place.placed.class.parallel == DefaultSplit::Tensor);
         let slices = if slices {
             vec![Slice { tensor: u64::from(devices), ..Slice::WHOLE }]
