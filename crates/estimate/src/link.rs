@@ -59,12 +59,14 @@ fn latency(link: Link, constants: &Constants) -> f64 {
 
 /// Bandwidth of a link in one direction that messages reach, in bytes per second.
 fn bandwidth(run: &Run<'_>, constants: &Constants) -> f64 {
+    // Devices on PCIe share the host's root ports and, without peer access, its memory.
+    let crowd = (f64::from(run.split.tensor.max(2)) / 2.0).powf(constants[Parameter::LinkCrowding]);
     let nominal = match run.split.link {
         Link::Ideal => f64::INFINITY,
         Link::Measured { bandwidth, .. } => return bandwidth.get(),
-        Link::PciePeer => run.rates.pcie,
+        Link::PciePeer => run.rates.pcie / crowd,
         // Every byte goes to host memory and back.
-        Link::PcieHost => run.rates.pcie / 2.0,
+        Link::PcieHost => run.rates.pcie / 2.0 / crowd,
         Link::NvLink => run.rates.nvlink.unwrap_or(run.rates.pcie),
         // 200 Gbit/s, 80 Gbit/s and 10 Gbit/s.
         Link::Roce => 25e9,

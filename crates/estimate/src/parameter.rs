@@ -104,6 +104,8 @@ parameters! {
     BatchState = "batch_state",
     /// Cost of a request beside its steps and its prompt, in milliseconds.
     RequestMs = "request_ms",
+    /// Tokens after which answers end by themselves, on average, where the tool lets them.
+    AnswerTokens = "answer_tokens",
     /// Share of a batch's prefill that is not hidden behind other streams' steps.
     BatchPrefillShare = "batch_prefill_share",
     /// Share of the matrix rate that prefill reaches.
@@ -160,6 +162,9 @@ parameters! {
     LatencyEthernet = "latency_ethernet",
     /// Share of a link's bandwidth that an all-reduce reaches.
     LinkShare = "link_share",
+    /// How the bandwidth of PCIe falls with the devices that talk at the same time: exponent of half
+    /// their number.
+    LinkCrowding = "link_crowding",
     /// Share of the power limit that a device draws whatever it does, of its rated power.
     StaticPower = "static_power",
     /// Power that generation would draw without a limit, of the rated power.

@@ -20,7 +20,8 @@ pub struct Run<'a> {
     pub chunk_tokens: f64,
     /// Power limit of each device in watts, where it is set below the rated power.
     pub power_limit: Option<f64>,
-    /// Memory of each device in bytes, where the number of streams may be more than it holds.
+    /// Memory of each device in bytes for weights and caches, where the number of streams may be more
+    /// than it holds.
     pub memory: Option<f64>,
 }
 

@@ -49,15 +49,34 @@ pub fn wall(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
     Served { total: all_copies(run, load, streams) * load.generated / request, per_stream }
 }
 
+/// Generated tokens of requests that start together, over the time from the first token of any to the
+/// last of all: the first prompt is not in it, the others are, and what is read first generates while
+/// they pass, a token with every chunk. Answers end by themselves, so that towards the end fewer run.
+pub fn wave(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
+    let streams = running(run, load);
+    let cached = (load.depth - load.prompt_tokens).max(0.0);
+    let prompt = prefill(run, constants, load.prompt_tokens.max(1.0), cached).total;
+    let chunks = load.prompt_tokens / run.chunk_tokens;
+    let after = (load.generated - 1.0).max(1.0);
+    // Of the tokens after the first: those still to come when all prompts are in, by the number of
+    // prompts that were read after one's own.
+    let left = |behind: f64| (after - behind * chunks).max(0.0);
+    let behind = || (0..streams.round().max(1.0) as u32).map(f64::from);
+    let ends = after / constants[Parameter::AnswerTokens];
+    let alive = -(-ends).exp_m1() / ends;
+    let together = alive * behind().map(left).sum::<f64>() / after;
+    let middle = load.depth + load.generated / 2.0;
+    let step = step(run, constants, middle, together.max(1.0)).total;
+    let life = |others: f64| others.min(after / chunks.max(1e-9)) * prompt + left(others) * step;
+    let speed = behind().map(|others| after / life(others)).sum::<f64>() / behind().count() as f64;
+    let window = (streams - 1.0) * prompt + after * step;
+    Served { total: all_copies(run, load, streams) * alive * after / window, per_stream: speed }
+}
+
 /// Streams that generate at once on all copies; the others wait.
 fn all_copies(run: &Run<'_>, load: Load, streams: f64) -> f64 {
     (streams * f64::from(run.split.replicas)).min(load.streams)
 }
-
-/// Share of a device's memory that an engine with a pool takes, and what of it is not for the cache:
-/// vLLM's `gpu_memory_utilization` of 0.92 and 1.5 GiB of activations and graphs.
-const POOL_SHARE: f64 = 0.92;
-const POOL_OVERHEAD: f64 = 1.5 * 1_073_741_824.0;
 
 /// Streams of one copy of the model that run at once: at least one, at most what the memory beside
 /// the weights holds the context of. Requests beyond that wait.
@@ -66,7 +85,7 @@ fn running(run: &Run<'_>, load: Load) -> f64 {
     let Some(memory) = run.memory else { return asked };
     let own = run.work.kv_read(load.depth + load.generated) + run.work.state;
     let devices = f64::from(run.split.devices());
-    let room = (memory * POOL_SHARE - POOL_OVERHEAD) * devices - run.work.weights.loaded.get();
+    let room = memory * devices - run.work.weights.loaded.get();
     if room <= 0.0 || own.get() <= 0.0 {
         // It runs all the same, so something of this is not as assumed.
         return asked;

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use localrig_estimate::calibration::Calibration;
 use localrig_estimate::context::KvType;
+use localrig_estimate::parameter::Parameter;
 use localrig_estimate::run::Link;
 use localrig_facts::Catalog;
 use localrig_facts::document::from_csv;
@@ -16,7 +18,7 @@ use localrig_plan::placement::{Devices, Place};
 use localrig_plan::scenario::{Arrangement, arrange};
 use localrig_simulate::engine::Engine;
 use localrig_simulate::histogram::Histogram;
-use localrig_simulate::run::run;
+use localrig_simulate::run::{Run, run};
 use localrig_simulate::scenario::Scenario;
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::workload::Workload;
@@ -174,17 +176,26 @@ fn single(decode: (Option<u32>, Option<f64>), prompt: (Option<u32>, Option<f64>)
 }
 
 fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation> {
-    const WAVES: u32 = 2;
+    /// Runs of requests that start together: their answers end where they will.
+    const RUNS: u64 = 5;
+    let wave = row.basis == "wave";
+    // A loop goes on for a while; a tool that waits for all starts each stream once.
+    let waves = if wave { 1 } else { 2 };
+    let output = if wave {
+        let mean = answer_tokens(catalog);
+        format!("{{ exponential_mean = {mean}, most = {} }}", row.output_tokens)
+    } else {
+        format!("{{ fixed = {} }}", row.output_tokens)
+    };
     let copies = if row.tensor > 1 { row.replicas.max(1) } else { 1 };
     let streams = (row.streams / copies).max(1);
     let prompt = row.prompt_tokens.max(row.depth_tokens).max(1);
     let workload = workload(&format!(
         "name = \"row\"\n[run]\n[[role]]\nname = \"load\"\ncontext_tokens = {}\n[role.closed]\n\
          streams = {streams}\nthink_s = {{ fixed = 0 }}\nprompt_tokens = {{ fixed = {prompt} }}\n\
-         output_tokens = {{ fixed = {} }}\nrequests = {}\n",
+         output_tokens = {output}\nrequests = {}\n",
         prompt + row.output_tokens,
-        row.output_tokens,
-        streams * WAVES,
+        streams * waves,
     ));
     let stack = Stack {
         hardware: &row.hardware,
@@ -209,6 +220,18 @@ fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation
         let throughput = Some(f64::from(streams) / step / row.total_tok_per_s - 1.0);
         return Some(Deviation { throughput, ..Deviation::default() });
     }
+    if wave {
+        let runs: Option<Vec<[f64; 2]>> =
+            (0..RUNS).map(|index| one_wave(&run(&scenario, &workload, 1, index, None))).collect();
+        let runs = runs?;
+        let mean =
+            |which: usize| runs.iter().map(|one| one[which]).sum::<f64>() / runs.len() as f64;
+        return Some(Deviation {
+            throughput: Some(mean(0) / row.total_tok_per_s - 1.0),
+            gap: row.itl_ms.map(|measured| 1e3 / mean(1) / measured - 1.0),
+            ttft: None,
+        });
+    }
     let run = run(&scenario, &workload, 1, 0, None);
     let role = &run.meter.roles[0];
     if role.refused > 0 {
@@ -223,6 +246,22 @@ fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation
         gap: row.itl_ms.zip(gap).map(|(measured, gap)| gap.to_ms() / measured - 1.0),
         ttft: None,
     })
+}
+
+/// Tokens after which an answer ends by itself.
+fn answer_tokens(catalog: &Catalog) -> f64 {
+    let calibration = Calibration::prior(catalog.priors().unwrap()).unwrap();
+    calibration.general()[Parameter::AnswerTokens]
+}
+
+/// What llama-benchy reports of requests that start together: tokens after the first ones over the time
+/// from the first of all to the last, and the mean of the requests' own speeds. `None` when one was refused.
+fn one_wave(run: &Run) -> Option<[f64; 2]> {
+    let role = &run.meter.roles[0];
+    let first = role.ttft.quantile(0.0)?.get();
+    let after = role.output_tokens as f64 - role.answered as f64;
+    let own = 1.0 / mean_speed(&role.mean_gaps)?.get();
+    (role.refused == 0).then_some([after / (run.window.seconds().get() - first), own])
 }
 
 /// The gap whose speed is the mean of all speeds: slow answers count less than in a mean of gaps.

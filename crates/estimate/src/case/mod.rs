@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use localrig_facts::calibration::DefaultSplit;
+use localrig_facts::engine::Engine;
 use localrig_facts::gpu::{GpuKind, NvLink, Segment};
 use localrig_facts::machine::{Device, MachineError};
 use localrig_facts::measured::{Phase, SpeedRow};
-use localrig_facts::unit::Bytes;
+use localrig_facts::unit::{Bytes, Gib};
 use localrig_facts::{Catalog, CatalogError};
 
 use crate::architecture::{LayoutError, layout};
@@ -25,7 +26,7 @@ use crate::prefill::prefill;
 use crate::rate::{MissingFact, Rates, rates};
 use crate::recipe::{Recipe, RecipeError};
 use crate::run::{Host, Link, Run, Split};
-use crate::serving::{Load, Served, generation, wall};
+use crate::serving::{Load, Served, generation, wall, wave};
 use crate::work::Work;
 
 /// Why a row has no estimate.
@@ -66,20 +67,31 @@ pub struct Case {
     pub chunk_tokens: f64,
     /// Power limit of each device in watts.
     pub power_limit: Option<f64>,
-    /// Memory of one device in bytes.
+    /// Memory of one device in bytes that the engine leaves to weights and caches.
     pub memory: Option<f64>,
     /// What was measured.
     pub phase: Phase,
     /// The load.
     pub load: Load,
-    /// Whether `tok_s_total` counts the prompts' prefill.
-    pub wall: bool,
+    /// What `tok_s_total` of generation counts.
+    pub counted: Counted,
     /// Whether the server had fewer slots than the row has streams.
     pub queued: bool,
     /// Whether the model's tensors are an outline.
     pub outlined: bool,
     /// What was taken for granted.
     pub remarks: Vec<String>,
+}
+
+/// What the total of a row counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Generation alone.
+    Generation,
+    /// Tokens over time of a loop that starts a request when one ends: prompts are in it.
+    Loop,
+    /// Tokens of requests that start together, over the time from the first token of any to the last.
+    Wave,
 }
 
 impl Case {
@@ -110,8 +122,11 @@ impl Case {
     pub fn predict(&self, constants: &Constants) -> Served {
         let run = self.run();
         match self.phase {
-            Phase::Decode if self.wall => wall(&run, constants, self.load),
-            Phase::Decode => generation(&run, constants, self.load),
+            Phase::Decode => match self.counted {
+                Counted::Generation => generation(&run, constants, self.load),
+                Counted::Loop => wall(&run, constants, self.load),
+                Counted::Wave => wave(&run, constants, self.load),
+            },
             Phase::Prefill => {
                 let load = self.load;
                 let time = prefill(&run, constants, load.prompt_tokens, load.depth).total;
@@ -210,10 +225,10 @@ impl<'a> Cases<'a> {
             host,
             chunk_tokens: row.n_ubatch.unwrap_or(placed.class.chunk_tokens as f64),
             power_limit: row.power_limit_w,
-            memory: Some(device.memory.get()).filter(|bytes| *bytes > 0.0),
+            memory: Some(room(named.engine, &device).get()).filter(|bytes| *bytes > 0.0),
             phase: row.phase,
             load,
-            wall: row.total_basis == "wall_incl_prefill" && !is_same_figure(row),
+            counted: counted(row),
             queued: placed.class.slots && is_queued(row),
             outlined,
             work,
@@ -256,6 +271,16 @@ fn kv_type(word: &str) -> KvType {
         text if text.contains('4') || text.contains('3') => known("q4_0"),
         _ => KvType::F16,
     })
+}
+
+/// What the total of a row counts, by its label and its tool.
+fn counted(row: &SpeedRow) -> Counted {
+    if row.total_basis != "wall_incl_prefill" || is_same_figure(row) {
+        return Counted::Generation;
+    }
+    // llama-benchy sends one request for each stream, waits for all, and counts from the first token
+    // (eugr/llama-benchy, src/llama_benchy/results.py at 2e3e74d).
+    if row.notes.contains("llama-benchy") { Counted::Wave } else { Counted::Loop }
 }
 
 /// Whether the total of a single stream is its speed between tokens after all, whatever its label
@@ -317,6 +342,16 @@ fn link(row: &SpeedRow, device: &Device<'_>) -> Link {
         (_, Some(Segment::Consumer) | None) => Link::PcieHost,
         _ => Link::PciePeer,
     }
+}
+
+/// Memory of a device that an engine leaves to weights and caches.
+fn room(engine: &Engine, device: &Device<'_>) -> Bytes {
+    let middle = |range: Option<[Gib; 2]>| {
+        range.map_or(Bytes::ZERO, |[low, high]| (low.quantity() + high.quantity()) / 2.0)
+    };
+    let facts = &engine.memory;
+    let taken = device.memory * facts.device_share.unwrap_or(1.0);
+    (taken - middle(facts.activation_gib) - middle(facts.graphs_gib)).max(Bytes::ZERO)
 }
 
 /// Share of a card's memory that weights may fill beside context and buffers.

@@ -22,7 +22,7 @@ use localrig_facts::measured::SpeedRow;
 use localrig_facts::{Catalog, CatalogError};
 
 use crate::calibration::{Calibration, Level, PhaseRows, Site};
-use crate::case::{Case, Cases};
+use crate::case::{Case, Cases, Counted};
 use crate::parameter::{Constants, Parameter};
 use solve::solve;
 
@@ -105,9 +105,8 @@ impl Observations {
             });
             // Split or streams unknown: shown how it is predicted, but nothing is learnt from it.
             let known = (case.split.devices() == 1 || row.parallelism != "unknown") && !case.queued;
-            let between = row
-                .tok_s_per_stream
-                .filter(|speed| *speed > 0.0 && case.wall && row.stream_basis == "tpot");
+            let looped = case.counted == Counted::Loop && row.stream_basis == "tpot";
+            let between = row.tok_s_per_stream.filter(|speed| *speed > 0.0 && looped);
             own.newest = row.date.clone().max(std::mem::take(&mut own.newest));
             own.all.push(Observation {
                 row: index,

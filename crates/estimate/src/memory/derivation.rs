@@ -12,24 +12,8 @@ impl Holding<'_> {
         let model = self.layout.id.as_str();
         let engine = self.setup.engine_id.as_str();
         let family = format!("architecture/{}", self.layout.family);
-        let by_type: Vec<String> = self
-            .weights
-            .by_type
-            .iter()
-            .map(|(kind, bytes)| format!("{kind} {:.2} GiB", bytes.to_gib()))
-            .collect();
         let mut terms = vec![
-            Term::new(
-                "weights loaded",
-                format!(
-                    "sum over {} tensors of elements / block * bytes, each padded to 32 ({})",
-                    self.layout.tensors.len(),
-                    by_type.join(", ")
-                ),
-                gib(self.weights.loaded),
-                Basis::Exact,
-                &[model, &family],
-            ),
+            self.loaded_term(),
             Term::new(
                 "weights on the accelerator",
                 "loaded weights less the embedding table, which stays on the host unless memory is shared",
@@ -106,6 +90,24 @@ impl Holding<'_> {
             &[],
         ));
         terms
+    }
+
+    /// The weights as the file has them.
+    pub(super) fn loaded_term(&self) -> Term {
+        let by_type = self.weights.by_type.iter();
+        let by_type: Vec<String> =
+            by_type.map(|(kind, bytes)| format!("{kind} {}", gib(*bytes))).collect();
+        Term::new(
+            "weights loaded",
+            format!(
+                "sum over {} tensors of elements / block * bytes, each padded to 32 ({})",
+                self.layout.tensors.len(),
+                by_type.join(", ")
+            ),
+            gib(self.weights.loaded),
+            Basis::Exact,
+            &[self.layout.id.as_str(), &format!("architecture/{}", self.layout.family)],
+        )
     }
 }
 

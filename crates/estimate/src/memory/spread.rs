@@ -319,20 +319,7 @@ impl Holding<'_> {
         let model = self.layout.id.as_str();
         let engine = self.setup.engine_id.as_str();
         let family = format!("architecture/{}", self.layout.family);
-        let by_type = self.weights.by_type.iter();
-        let by_type: Vec<String> =
-            by_type.map(|(kind, bytes)| format!("{kind} {}", gib(*bytes))).collect();
-        let mut terms = vec![Term::new(
-            "weights loaded",
-            format!(
-                "sum over {} tensors of elements / block * bytes, each padded to 32 ({})",
-                self.layout.tensors.len(),
-                by_type.join(", ")
-            ),
-            gib(self.weights.loaded),
-            Basis::Exact,
-            &[model, &family],
-        )];
+        let mut terms = vec![self.loaded_term()];
         if !spread.is_plain() {
             let shares: Vec<String> =
                 offload.shares.iter().map(|share| format!("{share:.2}")).collect();
