@@ -115,7 +115,7 @@ fn parameter_counts_and_context_sizes_agree_with_an_independent_program() {
             .tensors
             .iter()
             .filter(|tensor| &*tensor.name == "token_embd.weight")
-            .map(localrig_estimate::architecture::Tensor::elements)
+            .map(Tensor::elements)
             .sum();
         compare("embedding", embedding, row.token_embedding);
         for (cells, bytes) in
@@ -191,7 +191,7 @@ fn every_computed_count_comes_to_the_published_one() {
         let said = known.agreement.as_deref().map(number_in).unwrap_or_default();
         // Some repositories leave the prediction block out.
         let off = [count.total, count.total - count.prediction]
-            .map(|own| own as i64 + other as i64)
+            .map(|own| (own + other).cast_signed())
             .into_iter()
             .flat_map(|own| [own, own + said])
             .map(|own| (own as f64 / published - 1.0).abs())

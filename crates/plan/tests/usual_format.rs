@@ -1,7 +1,5 @@
 //! The format to expect of a model when none is named.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use localrig_facts::engine::Engine;
 use localrig_facts::model::Model;
 use localrig_plan::option::usual_format;

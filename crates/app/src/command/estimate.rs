@@ -143,12 +143,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let format = match (&args.quant, &file) {
         (Some(quant), _) => catalog.find::<Format>(quant)?,
         (None, Some(file)) => catalog.get_in::<Format>(file.format.id().within_folder())?,
-        (None, None) => match usual_format(&catalog, model.1, engine.0)? {
-            Some(usual) => {
-                made_by = usual.made_by;
-                (usual.id, catalog.get::<Format>(usual.id.as_str())?)
-            }
-            None => {
+        (None, None) => {
+            let Some(usual) = usual_format(&catalog, model.1, engine.0)? else {
                 // No format would help a model whose tensors are not known.
                 layout(&catalog, model.0, model.1)?;
                 return Err(Failure::new(
@@ -156,8 +152,10 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
                     format!("no usual format is known for {} on {}", model.1.name, engine.1.name),
                 )
                 .hint("say `--quant FORMAT`; `localrig catalog list format` lists them"));
-            }
-        },
+            };
+            made_by = usual.made_by;
+            (usual.id, catalog.get::<Format>(usual.id.as_str())?)
+        }
     };
     let ask = Ask {
         context: args.context.unwrap_or_else(|| usual_context(model.1, &machine, engine.1)),
