@@ -125,6 +125,9 @@ pub struct Asked {
     pub stack: &'static str,
     /// Format id.
     pub format: String,
+    /// Why this format, where nobody named one and nobody is known to publish the model in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format_reason: Option<String>,
     /// KV cache type.
     pub kv_type: &'static str,
     /// Context of each stream.
@@ -221,6 +224,7 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
             engine: question.engine.0.short().to_owned(),
             stack: stack_word(setup.stack),
             format: question.format.0.short().to_owned(),
+            format_reason: None,
             kv_type: ask.kv.name,
             context_tokens: ask.context,
             streams: ask.streams,

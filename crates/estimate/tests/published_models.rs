@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use localrig_estimate::architecture::layout;
+use localrig_estimate::architecture::{Tensor, layout};
 use localrig_estimate::context::{KvType, LlamaContext, llama_context, state_bytes};
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::weights::weights;
@@ -39,6 +39,8 @@ struct Count {
     kv_f16_131072: Option<f64>,
     state_bytes: u64,
 }
+
+const MIB: f64 = 1_048_576.0;
 
 fn catalog() -> Catalog {
     localrig_world::catalog(&[]).unwrap()
@@ -113,7 +115,7 @@ fn parameter_counts_and_context_sizes_agree_with_an_independent_program() {
             .tensors
             .iter()
             .filter(|tensor| &*tensor.name == "token_embd.weight")
-            .map(localrig_estimate::architecture::Tensor::elements)
+            .map(Tensor::elements)
             .sum();
         compare("embedding", embedding, row.token_embedding);
         for (cells, bytes) in
@@ -125,6 +127,86 @@ fn parameter_counts_and_context_sizes_agree_with_an_independent_program() {
         }
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+}
+
+/// What llama.cpp b11549 said when it loaded a file with these very tensors, allocation off: names
+/// and shapes that it did not know would have been refused.
+#[derive(serde::Deserialize)]
+struct Load {
+    model: String,
+    cells: u64,
+    tensors: usize,
+    kv_mib: f64,
+    state_mib: f64,
+}
+
+#[test]
+fn tensors_and_contexts_are_those_the_engine_loads() {
+    let catalog = catalog();
+    let rows: Vec<Load> =
+        from_csv("engine_load.csv", include_str!("data/engine_load.csv")).unwrap();
+    assert!(rows.len() > 40);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        let (id, model) = catalog.get_in::<Model>(&row.model).unwrap();
+        let layout = layout(&catalog, id, model).unwrap();
+        let main = |tensor: &&Tensor| tensor.layer.is_none_or(|one| one < layout.main_layers);
+        let tensors = layout.tensors.iter().filter(main).count();
+        let state = state_bytes(&layout) as f64 / MIB;
+        let ask = LlamaContext::server(row.cells, 1, KvType::F16);
+        let kv = llama_context(&layout, ask).get() / MIB - state;
+        // The engine prints each of up to three states to the hundredth.
+        let near = |ours: f64, theirs: f64| (ours - theirs).abs() <= 0.015;
+        if tensors != row.tensors || !near(kv, row.kv_mib) || !near(state, row.state_mib) {
+            wrong.push(format!(
+                "{}: {tensors} tensors, {kv:.2} and {state:.2} MiB instead of {}, {} and {}",
+                row.model, row.tensors, row.kv_mib, row.state_mib
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The number of parameters that a remark names: `differs by -2,944`.
+fn number_in(remark: &str) -> i64 {
+    let word = |word: &&str| word.trim_start_matches('-').starts_with(|c: char| c.is_ascii_digit());
+    let bare = |word: &str| word.trim_matches([':', '.', ';']).replace(',', "");
+    remark.split(' ').find(word).and_then(|word| bare(word).parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn every_computed_count_comes_to_the_published_one() {
+    let catalog = catalog();
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for (id, model) in catalog.all::<Model>().unwrap() {
+        if model.architecture.is_none() {
+            continue;
+        }
+        let known = &model.parameters;
+        let count = layout(&catalog, id, model).unwrap().parameters();
+        let other = known.vision_and_other.unwrap_or(0);
+        let published = known.published.unwrap_or(known.total) as f64;
+        // What is not counted is said to the parameter, or is a tower known by subtraction.
+        let said = known.agreement.as_deref().map(number_in).unwrap_or_default();
+        // Some repositories leave the prediction block out.
+        let off = [count.total, count.total - count.prediction]
+            .map(|own| (own + other).cast_signed())
+            .into_iter()
+            .flat_map(|own| [own, own + said])
+            .map(|own| (own as f64 / published - 1.0).abs())
+            .fold(f64::INFINITY, f64::min);
+        if off > 0.005 || (known.published.is_some() && known.agreement.is_none()) {
+            wrong.push(format!("{id}: {} and {other} instead of {published}", count.total));
+        }
+        // Towers are the smaller part: a slip of a dimension must not hide behind one.
+        if other as f64 > 0.25 * published {
+            wrong.push(format!("{id}: {other} of {published} are not computed"));
+        }
+        checked += 1;
+    }
+    assert!(checked > 190, "{checked}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

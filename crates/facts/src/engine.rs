@@ -51,6 +51,8 @@ pub struct Engine {
     /// Weight files it reads: `gguf`, `safetensors`, `awq`, `mlx`, `exl3`, …
     #[serde(default)]
     pub weight_formats: Vec<String>,
+    /// The format to expect of a model that nobody is known to publish for it.
+    pub usual_format: Option<MadeFormat>,
     /// KV cache.
     #[serde(default)]
     pub kv_cache: KvCache,
@@ -91,6 +93,16 @@ impl Engine {
     pub fn preference(&self, container: Container) -> Option<usize> {
         self.weight_formats.iter().position(|one| one == container.word())
     }
+}
+
+/// A format that a tool makes of any model an engine reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MadeFormat {
+    /// Format: short id under `format/`.
+    pub format: String,
+    /// What makes it, in the words of an answer: `its llama-quantize`.
+    pub tool: String,
 }
 
 /// KV cache of an engine.

@@ -434,7 +434,7 @@ pub fn models(
     for name in names {
         let (id, model) = catalog.find::<Model>(name)?;
         let layout = layout(catalog, id, model).ok();
-        let format = usual_format(catalog, model, engine_id)?;
+        let format = usual_format(catalog, model, engine_id)?.map(|usual| usual.id);
         let mut work = None;
         if let (Some(layout), Some(format_id)) = (&layout, format) {
             let entry = catalog.get::<Format>(format_id.as_str())?;

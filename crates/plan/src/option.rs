@@ -334,10 +334,19 @@ fn forms<'a>(
     Ok(found)
 }
 
+/// The format to expect of a model in an engine when none is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsualFormat<'a> {
+    /// The format.
+    pub id: &'a Id,
+    /// What makes it of any model the engine reads, where nobody is known to publish one.
+    pub made_by: Option<&'a str>,
+}
+
 /// The format people use a model in with an engine when they name none: about 4 bits per weight, or
-/// the first it is to be had in.
+/// the first it is to be had in; else the one that a tool of the engine makes of any model.
 ///
-/// `None` when nobody publishes it in a format of this engine.
+/// `None` when nobody publishes it in a format of this engine and none can be made.
 ///
 /// # Errors
 /// When a catalog file is broken.
@@ -345,22 +354,30 @@ pub fn usual_format<'a>(
     catalog: &'a Catalog,
     model: &Model,
     engine_id: &Id,
-) -> Result<Option<&'a Id>, CatalogError> {
+) -> Result<Option<UsualFormat<'a>>, CatalogError> {
     let any = FormatWish {
         preferred: Precision::FourBit,
         acceptable: vec![Precision::EightBit, Precision::SixBit, Precision::SixteenBit],
     };
     let mut forms = forms(catalog, model, &any)?;
+    let engine = catalog.get::<Engine>(engine_id.as_str())?;
     let own = |form: &Form<'_>| form.engine_id == engine_id;
     if forms.iter().any(own) {
         forms.retain(own);
     } else {
         // An engine that nobody offers files for by name reads those of its first kind.
-        let engine = catalog.get::<Engine>(engine_id.as_str())?;
         forms.retain(|form| engine.preference(form.format.container) == Some(0));
     }
-    let usual = forms.iter().find(|form| form.format.precision == Precision::FourBit);
-    Ok(usual.or(forms.first()).map(|form| form.format_id))
+    let four_bit = forms.iter().find(|form| form.format.precision == Precision::FourBit);
+    if let Some(published) = four_bit.or(forms.first()) {
+        return Ok(Some(UsualFormat { id: published.format_id, made_by: None }));
+    }
+    // That an engine reads a model is known only of one whose tensors are.
+    let Some(made) = engine.usual_format.as_ref().filter(|_| model.architecture.is_some()) else {
+        return Ok(None);
+    };
+    let (id, _) = catalog.get_in::<Format>(&made.format)?;
+    Ok(Some(UsualFormat { id, made_by: Some(&made.tool) }))
 }
 
 fn is_mxfp4(model: &Model) -> bool {

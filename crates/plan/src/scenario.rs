@@ -323,8 +323,8 @@ fn add<'a>(
     let (format_id, format) = if let Some(name) = &place.format {
         readable(catalog, engine, name)?
     } else {
-        let id = usual_format(catalog, model, engine_id)?;
-        let id = id.ok_or_else(|| ScenarioError::NoFormat {
+        let usual = usual_format(catalog, model, engine_id)?;
+        let id = usual.map(|usual| usual.id).ok_or_else(|| ScenarioError::NoFormat {
             model: model.name.clone(),
             engine: engine.name.clone(),
         })?;

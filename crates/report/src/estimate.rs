@@ -27,6 +27,9 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
         count(asked.context_tokens),
         asked.kv_type
     ));
+    if let Some(reason) = &asked.format_reason {
+        page.paragraph(reason.clone());
+    }
     if let Some(spread) = answer.memory.spread.as_ref().filter(|spread| !spread.is_plain()) {
         page.paragraph(dealt(spread));
     }

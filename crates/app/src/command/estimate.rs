@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use localrig_estimate::answer::{Answer, Question, estimate, usual_context};
+use localrig_estimate::architecture::layout;
 use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::{Ask, Limit, Setting, Verdict};
 use localrig_estimate::placement::SplitMode;
@@ -143,19 +144,23 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         if args.count == 1 { args.on.clone() } else { format!("{}x {}", args.count, args.on) };
     let machine = parse_machine(&catalog, &machine_text)?;
     let engine = catalog.find::<Engine>(&args.engine)?;
+    let mut made_by = None;
     let format = match (&args.quant, &file) {
         (Some(quant), _) => catalog.find::<Format>(quant)?,
         (None, Some(file)) => catalog.get_in::<Format>(file.format.id().within_folder())?,
-        (None, None) => match usual_format(&catalog, model.1, engine.0)? {
-            Some(id) => (id, catalog.get::<Format>(id.as_str())?),
-            None => {
+        (None, None) => {
+            let Some(usual) = usual_format(&catalog, model.1, engine.0)? else {
+                // No format would help a model whose tensors are not known.
+                layout(&catalog, model.0, model.1)?;
                 return Err(Failure::new(
                     INPUT,
                     format!("no usual format is known for {} on {}", model.1.name, engine.1.name),
                 )
                 .hint("say `--quant FORMAT`; `localrig catalog list format` lists them"));
-            }
-        },
+            };
+            made_by = usual.made_by;
+            (usual.id, catalog.get::<Format>(usual.id.as_str())?)
+        }
     };
     let ask = Ask {
         context: args.context.unwrap_or_else(|| usual_context(model.1, &machine, engine.1)),
@@ -165,7 +170,14 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     };
     let setting = args.devices.setting();
     let question = Question { model, machine: &machine, engine, format, ask, setting: &setting };
-    let answer = estimate(&catalog, question)?;
+    let mut answer = estimate(&catalog, question)?;
+    answer.asked.format_reason = made_by.map(|tool| {
+        let [engine, format] = [&engine.1.name, &format.1.name];
+        format!(
+            "The catalog knows no files of this model for {engine}; {format} is taken because {tool} makes it of any \
+             model the engine reads."
+        )
+    });
     let missing = answer.speed.is_none().then(|| answer.missing.join("; "));
     output.answer(
         &answer,

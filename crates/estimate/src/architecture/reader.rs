@@ -311,12 +311,14 @@ impl<'a> Reader<'a> {
         let cache_tags = self.architecture.cache.keys().chain(self.architecture.state.keys());
         let off_tags = self.architecture.cache.values().filter_map(|rule| rule.unless.as_ref());
         let cache_tags: BTreeSet<&str> = cache_tags.chain(off_tags).map(String::as_str).collect();
-        for (line, name) in conditions {
+        // A tag also means something when a line of the list asks for it.
+        let asked: BTreeSet<&str> = conditions.iter().map(|(_, name)| name.as_str()).collect();
+        for (line, name) in &conditions {
             let known = GENERAL_TAGS.contains(&name.as_str())
                 || tags.contains(name.as_str())
                 || cache_tags.contains(name.as_str())
-                || dims.contains(name)
-                || self.architecture.flags.contains_key(name);
+                || dims.contains(*name)
+                || self.architecture.flags.contains_key(*name);
             if !known {
                 return Err(unknown(&format!("architecture/{}: {}", self.family, line.name), name));
             }
@@ -332,7 +334,7 @@ impl<'a> Reader<'a> {
             }
         }
         for tag in tags {
-            if !GENERAL_TAGS.contains(&tag) && !cache_tags.contains(tag) {
+            if !GENERAL_TAGS.contains(&tag) && !cache_tags.contains(tag) && !asked.contains(tag) {
                 return Err(unknown(&format!("{}: layers", self.id), tag));
             }
         }

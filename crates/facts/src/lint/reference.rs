@@ -83,6 +83,12 @@ fn models(catalog: &Catalog, need: &mut Need<'_>) {
             need(id.as_str(), "architecture", found);
         }
     }
+    for (id, engine) in catalog.all::<Engine>().into_iter().flatten() {
+        if let Some(made) = &engine.usual_format {
+            let found = catalog.get_in::<Format>(&made.format).map(drop);
+            need(id.as_str(), "usual_format.format", found);
+        }
+    }
     for (id, kind) in catalog.all::<TensorType>().into_iter().flatten() {
         if let Some(fallback) = &kind.fallback {
             need(id.as_str(), "fallback", catalog.get_in::<TensorType>(fallback).map(drop));

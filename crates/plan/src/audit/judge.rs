@@ -385,7 +385,7 @@ fn pace<'a>(
 ) -> Result<(Estimate<TokensPerSec>, f64), String> {
     let (engine_id, engine) = catalog.find::<Engine>(engine).map_err(|error| error.to_string())?;
     let format = usual_format(catalog, model.1, engine_id).map_err(|error| error.to_string())?;
-    let format = format.ok_or_else(|| format!("no usual format for {}", engine.name))?;
+    let format = format.ok_or_else(|| format!("no usual format for {}", engine.name))?.id;
     let work = work(catalog, model, format.as_str())?;
     let entry = catalog.get::<Format>(format.as_str()).map_err(|error| error.to_string())?;
     let setup = Setup::new(catalog, engine_id, engine, machine, entry)
