@@ -151,6 +151,41 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     91 right: qwen3-32b: KV cache of 32768 tokens 8.6 GB
     93 right: dgx-spark: bandwidth 273 GB/s
     97 imprecise: A 70B in Q4 with 200K of INT8 KV cache takes 67 to 68 GB
+    99 imprecise: rtx-pro-6000-blackwell-maxq or rtx-pro-6000-blackwell-server or rtx-pro-6000-blackwell-ws: power 600 W
+    99 right: rtx-pro-6000-blackwell-maxq or rtx-pro-6000-blackwell-server or rtx-pro-6000-blackwell-ws: memory 96 GB
+    103 right: rtx-a6000 has NVLink
+    103 right: rtx-a6000: memory 48 GB
+    105 right: rtx-5090 has no NVLink
+    105 right: rtx-pro-6000-blackwell-ws has no NVLink
+    107 right: a dense 32B: q4_k_m 20 GB
+    107 right: a dense 70B: q4_k_m 43 GB
+    109 right: strix-halo-apu: bandwidth 256 GB/s
+    109 right: strix-halo-apu: memory 128 GB
+    111 outdated: Macs with 256 to 512 GB can be bought
+    111 right: mac-studio-m3-ultra: bandwidth 819 GB/s
+    111 right: mac-studio-m3-ultra: memory 512 GB
+    113 right: glm-4.5-air is a mixture of experts
+    113 right: glm-4.5-air: active parameters 12 B
+    113 right: glm-4.5-air: parameters 106 B
+    115 right: deepseek-v3.1: active parameters 37 B
+    115 right: deepseek-v3.1: q4_k_m 400 GB
+    117 imprecise: llama-3.1-8b-instruct: KV cache of 131072 tokens 16 GB
+    121 unverified: rx-7900-xtx: price 899 CHF
+    121 right: rx-7900-xtx: bandwidth 960 GB/s
+    121 right: rx-7900-xtx: memory 24 GB
+    123 right: gemma-3-27b-it is dense
+    125 wrong: h100-sxm5-80gb is not sold singly
+    127 right: qwen3-32b: q4_k_m 20 GB
+    131 right: rtx-4090: bandwidth 1000 GB/s
+    131 right: rtx-5090: bandwidth 1790 GB/s
+    132 right: rtx-4090: power 450 W
+    132 right: rtx-5090: power 575 W
+    134 wrong: rtx-4090 has NVLink
+    134 right: rtx-5090 has no NVLink
+    140 right: gpt-oss-20b on rtx-5090: speed 280 tok/s
+    146 wrong: rtx-5090 has NVLink
+    146 imprecise: NVLink moves about 112.5 GB/s between RTX PRO 6000, A6000 or 3090
+    146 right: rtx-3090 has NVLink
     ");
 }
 

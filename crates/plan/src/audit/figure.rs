@@ -16,7 +16,10 @@ macro_rules! pattern {
 /// A figure or a range of figures; separators of thousands and of decimals of both languages.
 const FIGURES: &str = r"(?:~|≈|about |around |roughly |rund |etwa |ca\. ?)?\s?(\d[\d.,'’\x{a0}\x{202f}]*\d|\d)(?:\s?(?:-|–|to|bis)\s?~?(\d[\d.,'’\x{a0}\x{202f}]*\d|\d))?";
 
-pattern!(SEVERAL, r"(?i)\b[2-9]\s?[x×]\s");
+pattern!(
+    SEVERAL,
+    r"(?i)\b[2-9]\s?[x×]\s|\b(?:two|three|four|both|dual|pair of|zwei|drei|vier|beide)\s(?:\w+\s)?(?:RTX|GeForce|Radeon|Quadro|Tesla|DGX|GB10|Arc|cards?\b|GPUs?\b|Karten\b|\d{4}s?\b)"
+);
 pattern!(TOKENS, r"(?i)\b(\d+(?:[.,]\d+)?)\s?([km])\b");
 pattern!(WHOLE_TOKENS, r"(?i)\b(\d{1,3}(?:[.,'’\x{202f}]\d{3})+|\d{4,7})\b");
 pattern!(PLAIN, &format!("^{FIGURES}"));

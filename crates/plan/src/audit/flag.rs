@@ -52,7 +52,11 @@ const DENIED_BEFORE: [&str; 17] = [
     "no ", "not ", "without ", "lacks ", "n't ", "n’t ", "cannot ", "kein ", "keine ", "ohne ",
     "nicht ", "neither ", "never ", "nie ", "dropped ", "lost ", "removed ",
 ];
-const DENIED_AFTER: [&str; 9] = [
+/// Words that deny whatever follows in their clause.
+const DENIED_ALL: [&str; 4] = ["neither ", "none of ", "weder ", "keine der "];
+const DENIED_AFTER: [&str; 11] = [
+    "has none",
+    "hat keine",
     ": no",
     "is not",
     "is missing",
@@ -112,6 +116,7 @@ fn hardware(
         let after = text[hit.end()..].to_lowercase();
         let after = &after[..after.find(['.', ';', ',']).unwrap_or(after.len())];
         let denied = DENIED_BEFORE.iter().any(|word| tail.contains(word))
+            || DENIED_ALL.iter().any(|word| before.contains(word))
             || DENIED_AFTER.iter().any(|word| after.contains(word));
         let compared = quantity == Quantity::Nvlink && before.contains("bandwidth")
             || said.contains("not required")

@@ -197,9 +197,11 @@ impl Lexicon {
                 index += 1;
                 continue;
             };
-            let at = (words[index].0, words[index + length].1);
-            found.push(Mention { at, ids: ids.clone(), class: None });
-            index += length + 1;
+            let next = words.get(index + length + 1);
+            let (ids, more) = narrowed(text, ids, words[index + length].1, next);
+            let at = (words[index].0, words[index + length + more].1);
+            found.push(Mention { at, ids, class: None });
+            index += length + more + 1;
         }
         found
     }
@@ -217,6 +219,30 @@ impl Lexicon {
         let ids = ids.filter(|_| fits)?;
         Some(Mention { at, ids: ids.clone(), class: None })
     }
+}
+
+/// Those of a family that the word right after it means: `H100 SXM` is not the PCIe card. With the
+/// number of words that were taken for that.
+fn narrowed(
+    text: &str,
+    ids: &BTreeSet<Id>,
+    end: usize,
+    next: Option<&(usize, usize)>,
+) -> (BTreeSet<Id>, usize) {
+    let whole = || (ids.clone(), 0);
+    let Some((from, to)) = next.filter(|_| ids.len() > 1).copied() else { return whole() };
+    let word = &text[from..to];
+    let adjoins = matches!(&text[end..from], " " | "-");
+    if !adjoins || word.len() < 3 || !word.starts_with(char::is_uppercase) {
+        return whole();
+    }
+    let lower = word.to_lowercase();
+    let meant: BTreeSet<Id> = ids
+        .iter()
+        .filter(|id| id.short().split('-').any(|part| part.starts_with(&lower)))
+        .cloned()
+        .collect();
+    if meant.is_empty() { whole() } else { (meant, 1) }
 }
 
 fn tokens(text: &str) -> Vec<Token> {

@@ -38,6 +38,10 @@ pub fn read(lexicon: &Lexicon, text: &str) -> Vec<Said> {
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         let trimmed = line.trim();
+        // A command line says nothing of the machine that it names.
+        if fenced && trimmed.starts_with("$ ") {
+            continue;
+        }
         let is_table = trimmed.starts_with('|');
         if is_table || starts_anew(trimmed) || fenced {
             paragraph.read(lexicon, section.as_ref(), &mut found);
@@ -176,7 +180,9 @@ impl Column {
             && format.is_some()
         {
             Some(Quantity::Size)
-        } else if (has("context") || has("kontext")) && !has("cache") {
+        } else if (has("context") || has("kontext"))
+            && !["cache", "largest", "fits", "used", "tok", "passt"].iter().any(|word| has(word))
+        {
             Some(Quantity::Context)
         } else if is(&MEMORY_TITLES) {
             Some(Quantity::Memory)
@@ -187,6 +193,18 @@ impl Column {
         };
         let format = format.filter(|_| quantity == Some(Quantity::Size));
         Self { quantity, named: lexicon.mentions(title), format, title: lower }
+    }
+}
+
+impl Column {
+    /// Whether a cell of this column leaves a speed one of generation for one stream.
+    fn is_single(&self, cell: &str) -> bool {
+        let lower = cell.to_lowercase();
+        let prompts = ["prompt", "prefill", "pp5", "pp1", "pp2", "pp4", "pp8"];
+        let many = ["streams", "concurren", "users", "batch", "requests"];
+        let counted = many.iter().any(|word| self.title.contains(word));
+        let one = || cell.trim().parse::<f64>().map_or(true, |number| number <= 1.0);
+        !prompts.iter().any(|word| lower.starts_with(word)) && (!counted || one())
     }
 }
 
@@ -238,11 +256,20 @@ fn row(
     if several {
         return;
     }
-    let of_row = cells.first().and_then(|cell| Column::of(lexicon, cell).quantity);
+    let row_head = cells.first().map(|cell| Column::of(lexicon, cell));
+    let of_row = row_head.as_ref().and_then(|one| one.quantity);
+    let single = columns.iter().zip(&cells).all(|(column, cell)| column.is_single(cell));
     for (column, cell) in columns.iter().zip(&cells) {
         // `| VRAM | 32 GB | 24 GB |` below the names of two cards.
         let of_row = if column.named.is_empty() { None } else { of_row };
         let Some(quantity) = column.quantity.or(of_row) else { continue };
+        if quantity == Quantity::Speed && !single {
+            continue;
+        }
+        let heading = match (&row_head, column.quantity) {
+            (Some(head), None) => &head.title,
+            _ => &column.title,
+        };
         let of_column = |model: bool| column.named.iter().find(|one| one.is_model() == model);
         // `| Model on RTX 5090 | tok/s |`, or a section about one card.
         let of_table = columns.first().and_then(|one| one.named.iter().find(|it| !it.is_model()));
@@ -255,7 +282,7 @@ fn row(
             Quantity::KvCache => topic.filter(|one| one.is_model()),
             _ => None,
         });
-        let Some(says) = figure_below(quantity, &column.title, cell) else { continue };
+        let Some(says) = figure_below(quantity, heading, cell) else { continue };
         let about = About {
             quantity,
             machine,

@@ -109,6 +109,12 @@ impl<'t> Reader<'t, '_> {
     fn hardware(&mut self) {
         let text = self.text;
         for one in BANDWIDTH.captures_iter(text).filter(|one| is_alone(text, one)) {
+            // What a link between cards moves is no bandwidth of memory.
+            let said = sentence(text, start(&one)).to_lowercase();
+            let link = ["nvlink", "pcie", "infiniband", "roce", "thunderbolt"];
+            if link.iter().any(|word| said.contains(word)) && !said.contains("memory") {
+                continue;
+            }
             if let Some(says) = bandwidth(&one) {
                 self.add(Quantity::Bandwidth, says, place(&one));
             }
@@ -159,7 +165,17 @@ impl<'t> Reader<'t, '_> {
             let before = clause_before(text, start(&one)).to_lowercase();
             let whole =
                 ["system", "psu", "supply", "wall", "machine", "netzteil", "total", "build"];
-            if whole.iter().any(|word| before.contains(word)) {
+            // Nor is what somebody set it to.
+            let set = [
+                "runs the",
+                "limited to",
+                "lowered",
+                "capped",
+                "undervolt",
+                "begrenzt",
+                "gedrosselt",
+            ];
+            if whole.iter().chain(&set).any(|word| before.contains(word)) {
                 continue;
             }
             if let Some(says) = any_range(&one, &[1, 3], Quantity::Power) {
