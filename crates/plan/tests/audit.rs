@@ -174,7 +174,7 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     121 right: rx-7900-xtx: bandwidth 960 GB/s
     121 right: rx-7900-xtx: memory 24 GB
     123 right: gemma-3-27b-it is dense
-    125 wrong: h100-sxm5-80gb is not sold singly
+    125 unverified: h100-sxm5-80gb is not sold singly
     127 right: qwen3-32b: q4_k_m 20 GB
     131 right: rtx-4090: bandwidth 1000 GB/s
     131 right: rtx-5090: bandwidth 1790 GB/s
@@ -183,7 +183,6 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     134 wrong: rtx-4090 has NVLink
     134 right: rtx-5090 has no NVLink
     140 right: gpt-oss-20b on rtx-5090: speed 280 tok/s
-    146 wrong: rtx-5090 has NVLink
     146 imprecise: NVLink moves about 112.5 GB/s between RTX PRO 6000, A6000 or 3090
     146 right: rtx-3090 has NVLink
     ");

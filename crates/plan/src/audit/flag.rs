@@ -127,6 +127,9 @@ fn hardware(
         let within = |one: &&Mention| from <= one.at.0 && one.at.1 <= from + said.len();
         let own = named.iter().filter(|one| !one.is_model()).filter(within);
         let own = own.filter(|one| !is_other(text, from, one.at.0));
+        // What comes after a comma is spoken of in its own right.
+        let end = hit.end();
+        let own = own.filter(|one| one.at.0 < end || !text[end..one.at.0].contains(','));
         let alone = section.filter(|one| !one.is_model() && named.is_empty());
         let says = [f64::from(u8::from(denied != claimed)); 2];
         for machine in own.chain(alone) {

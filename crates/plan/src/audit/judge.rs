@@ -241,10 +241,13 @@ fn sold_singly(said: &Statement, one: &Subject<'_>) -> Judgement {
     if status.is_empty() {
         return Judgement::unknown(format!("where {} is sold is not recorded", one.name));
     }
-    let singly = status.iter().any(|one| one.is_buyable())
-        && (one.system.is_some()
-            || one.gpu.kind == GpuKind::Card
-            || one.gpu.kind == GpuKind::Module);
+    let singly = status.iter().any(|one| one.is_buyable());
+    if singly && one.system.is_none() && one.gpu.kind != GpuKind::Card {
+        return Judgement::unknown(format!(
+            "{} is sold, but is no card: it needs the machine or the board it belongs on",
+            one.name
+        ));
+    }
     let words: Vec<&str> = status.iter().map(|one| word_of(*one)).collect();
     let verdict = if singly == (said.says[1] > 0.0) { Verdict::Right } else { Verdict::Wrong };
     Judgement {
