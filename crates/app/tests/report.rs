@@ -95,12 +95,31 @@ fn it_is_whole_and_the_same_every_time() {
     // No Mac is fast enough under the whole workload then; the folder says so all the same.
     let apple = &files["apple-silicon/README.md"];
     assert!(apple.contains("tok/s while everything runs, at least 30"), "{apple}");
+    // What one would buy there is described nevertheless, after saying that one should not.
+    let guide = &files["apple-silicon/build-guide.md"];
+    let first = guide.lines().find(|line| !line.is_empty() && !line.starts_with(['<', '#']));
+    let first = first.unwrap();
+    for said in ["**Not recommended", "CHF", "at least 30", "eligible with", "at most"] {
+        assert!(first.contains(said), "{said}: {first}");
+    }
+    for part in ["### Parts", "### Checks", "### Room for growth", "## Set-up", "](https://"] {
+        assert!(guide.contains(part), "{part}: {guide}");
+    }
+    // A platform without one says why.
+    for (file, text) in files.iter().filter(|(file, _)| file.ends_with("/README.md")) {
+        let guide = file.replace("README.md", "build-guide.md");
+        assert_ne!(files.contains_key(&guide), text.contains("There is no build guide"), "{file}");
+    }
+    assert!(files["amd-gpu/README.md"].contains("There is no build guide"));
     for folder in ["nvidia-gpu", "apple-silicon"] {
         let text = &files[&format!("{folder}/benchmarks.md")];
         let measured = text.split("## Measured by others").nth(1).unwrap();
         let rows =
             measured.lines().filter(|line| line.starts_with("| ") && line.contains("](http"));
         assert!(rows.count() >= 5, "{folder}: {measured}");
+        for said in ["no test", "half within", "after 2026-02-17 and are left out"] {
+            assert!(measured.contains(said), "{folder}: {said}");
+        }
     }
     for chart in ["price-speed", "memory", "cost", "depth", "streams", "total", "price-history"] {
         let svg = &files[&format!("chart/{chart}.svg")];

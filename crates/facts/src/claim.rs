@@ -158,6 +158,12 @@ pub enum Quantity {
     Power,
     /// Whether cards can be linked by NVLink: 1 yes, 0 no.
     Nvlink,
+    /// Whether a card has no fan of its own: 1 yes, 0 no.
+    Passive,
+    /// Whether private buyers can get an accelerator by itself, new or used: 1 yes, 0 no.
+    SoldSingly,
+    /// Whether a model is a mixture of experts: 1 yes, 0 no.
+    Mixture,
     /// Parameters of a model, billions.
     TotalParameters,
     /// Parameters that work on a token, billions.
@@ -186,6 +192,9 @@ impl Quantity {
             Self::Bandwidth => "bandwidth",
             Self::Power => "power",
             Self::Nvlink => "NVLink",
+            Self::Passive => "passive cooling",
+            Self::SoldSingly => "sold singly",
+            Self::Mixture => "mixture of experts",
             Self::TotalParameters => "parameters",
             Self::ActiveParameters => "active parameters",
             Self::Context => "context",
@@ -204,7 +213,7 @@ impl Quantity {
             Self::Memory | Self::Size | Self::KvCache => "GB",
             Self::Bandwidth => "GB/s",
             Self::Power => "W",
-            Self::Nvlink => "",
+            Self::Nvlink | Self::Passive | Self::SoldSingly | Self::Mixture => "",
             Self::TotalParameters | Self::ActiveParameters => "B",
             Self::Context => "tokens",
             Self::Speed | Self::LoadedSpeed => "tok/s",

@@ -310,6 +310,22 @@ pub enum Cooling {
     System,
 }
 
+impl Cooling {
+    /// How people say it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::OpenAir => "axial fans",
+            Self::FlowThrough => "flow-through fans",
+            Self::Blower => "a blower",
+            Self::Active => "fans",
+            Self::Passive => "no fan of its own: it needs the airflow of a server",
+            Self::Liquid => "liquid",
+            Self::Partner => "depends on the maker of the board",
+            Self::System => "by the machine it is in",
+        }
+    }
+}
+
 /// Power plugs of one type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -383,6 +399,17 @@ pub enum NvLink {
     Bridge,
     /// The carrier board joins the modules.
     Carrier,
+}
+
+impl NvLink {
+    /// How people say it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::None => "no NVLink",
+            Self::Bridge => "NVLink by a bridge between two",
+            Self::Carrier => "NVLink on a carrier board",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::assign::{Assignment, Group, Served, Simulated};
 use crate::build::Line;
 use crate::candidate::{Candidate, WallBasis};
 use crate::check::Check;
+use crate::figure::two_digits;
 use crate::knowledge::{Correction, Fact, corrections_of, facts};
 use crate::plan::{Plan, Ranked};
 use crate::price::{NoPrice, Price, PriceBasis};
@@ -390,7 +391,7 @@ pub(crate) fn served_role(
     }
 }
 
-fn memory_group(requirement: &Requirement, group: &Group) -> MemoryGroup {
+pub(crate) fn memory_group(requirement: &Requirement, group: &Group) -> MemoryGroup {
     let loads = group.loads.iter().map(|load| Load {
         roles: load.roles.iter().map(|role| requirement.roles[*role].name.clone()).collect(),
         label: load.label.clone(),
@@ -416,8 +417,24 @@ pub(crate) fn part(catalog: &Catalog, requirement: &Requirement, line: &Line) ->
         amount: line.amount(),
         price: line.price.as_ref().ok().cloned(),
         no_price: line.price.as_ref().err().cloned(),
-        search: search(catalog, requirement, &line.name),
+        search: search(catalog, requirement, &searched(&line.name)),
     }
+}
+
+/// What to search for: a name without what stands in brackets, which no shop writes.
+fn searched(name: &str) -> String {
+    let mut kept = String::new();
+    let mut depth = 0_u32;
+    for c in name.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => kept.push(c),
+            _ => {}
+        }
+    }
+    let words: Vec<&str> = kept.split_whitespace().collect();
+    words.join(" ").replace(", any make", "")
 }
 
 /// A search for a product in the first shop the requirement names that has one.
@@ -471,7 +488,7 @@ fn leaders(ranked: &[RankedMachine]) -> Vec<Leader> {
             }
         };
     add("lowest price", best(&|one| -(one.cost.minor as f64)), &|one| one.cost.whole().to_string());
-    add("fastest main model", best(&speed), &|one| format!("{:.0} tok/s", speed(one)));
+    add("fastest main model", best(&speed), &|one| format!("{} tok/s", two_digits(speed(one))));
     add("best main model", best(&quality), &|one| {
         main(one).map_or_else(String::new, |role| format!("{} {}", role.model, role.format))
     });

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
 use crate::check::{self, Check, Outcome, SUPPLY_EFFICIENCY};
+use crate::figure::grouped;
 use crate::noise::{MachineNoise, of_cards};
 use crate::price::{Goods, Market, NoPrice, Price};
 use crate::requirement::Requirement;
@@ -248,9 +249,10 @@ impl<'a> Site<'_, 'a> {
     ) -> Result<Candidate<'a>, CatalogError> {
         let mut machine = machine_of_variant(self.market.catalog, id, system, variant)
             .map_err(|error| CatalogError::Missing { id: error.to_string() })?;
+        let bare = |text: &str| text.to_lowercase().replace(' ', "");
         let name =
-            if system.variants.len() > 1 && !machine.name.to_lowercase().contains(&variant.key) {
-                format!("{} ({})", machine.name, variant.key)
+            if system.variants.len() > 1 && !bare(&machine.name).contains(&bare(&variant.key)) {
+                format!("{} ({})", machine.name, variant_words(&variant.key))
             } else {
                 machine.name.clone()
             };
@@ -425,7 +427,8 @@ impl<'a> Site<'_, 'a> {
                 _ => format!("{}, {}", base.cpu.platform, check::lanes(all, base.board)),
             },
         );
-        let name = format!("{} PC ({board})", joined(&|card| plain_name(card.gpu)));
+        let on = if board.is_empty() { String::new() } else { format!(" ({board})") };
+        let name = format!("{} PC{on}", joined(&|card| plain_name(card.gpu)));
         let key = format!("{} ({board})", joined(&|card| card.id.as_str()));
         let mut lines: Vec<Line> = cards
             .iter()
@@ -482,6 +485,20 @@ impl<'a> Site<'_, 'a> {
     }
 }
 
+/// A variant's key as people write sizes: `256gb-max-ssd` is `256 GB max ssd`, `2tb` is `2 TB`.
+fn variant_words(key: &str) -> String {
+    let word = |part: &str| {
+        let digits = part.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        match (digits, &part[digits.len()..]) {
+            (number, "gb" | "tb") if !number.is_empty() => {
+                format!("{number} {}", part[number.len()..].to_uppercase())
+            }
+            _ => part.to_owned(),
+        }
+    };
+    key.split('-').map(word).collect::<Vec<_>>().join(" ")
+}
+
 /// Cards of one kind in a build.
 struct Card<'m, 'a> {
     id: &'a Id,
@@ -517,7 +534,7 @@ fn growth(cards: &[&Gpu], base: Option<&Base<'_>>) -> String {
             let two: Vec<&Gpu> = [cards, cards].concat();
             let power = check::sustained(&two, base.cpu);
             let power = power.map_or(String::new(), |power| {
-                format!(" and a supply for {:.0} W sustained", power.get())
+                format!(" and a supply for {} W sustained", grouped(power.get().round() as i64))
             });
             format!("add a second card: needs a second long slot{power}")
         }

@@ -8,6 +8,8 @@ use localrig_facts::region::Socket;
 use localrig_facts::unit::Watts;
 use serde::Serialize;
 
+use crate::figure::grouped;
+
 /// What a rule found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -295,7 +297,7 @@ pub fn supply(cards: &[&Gpu], cpu: &Cpu, psu: &Psu) -> Check {
         return check(RULE, Outcome::NotChecked, "power of a card not recorded");
     };
     let share = load / psu.output_w;
-    let reason = format!("{:.0} of {:.0} W sustained", load.get(), psu.output_w.get());
+    let reason = format!("{} of {} W sustained", whole(load), whole(psu.output_w));
     if share <= 0.9 {
         check(RULE, Outcome::Pass, reason)
     } else if share <= 1.0 {
@@ -381,19 +383,23 @@ pub const SUPPLY_EFFICIENCY: f64 = 0.9;
 /// The supply's inlet takes the cord that comes with every supply.
 pub fn cord(psu: &Psu, c19_above: Watts) -> Check {
     const RULE: &str = "cord";
-    let rated = psu.output_w.get();
+    let rated = whole(psu.output_w);
     if psu.output_w > c19_above {
         check(
             RULE,
             Outcome::Warn,
             format!(
-                "{rated:.0} W: a C19 inlet, beyond {:.0} W the rule; order the cord for your socket",
-                c19_above.get()
+                "{rated} W: a C19 inlet, beyond {} W the rule; order the cord for your socket",
+                whole(c19_above)
             ),
         )
     } else {
-        check(RULE, Outcome::Pass, format!("{rated:.0} W: a C13 cord"))
+        check(RULE, Outcome::Pass, format!("{rated} W: a C13 cord"))
     }
+}
+
+fn whole(power: Watts) -> String {
+    grouped(power.get().round() as i64)
 }
 
 /// The wall socket carries the machine for hours.
@@ -401,11 +407,11 @@ pub fn wall_socket(wall: Watts, socket: &Socket) -> Check {
     const RULE: &str = "wall socket";
     let continuous = socket.max_w * socket.continuous_share;
     let reason = format!(
-        "{:.0} W at the wall, {} gives {:.0} W for hours and {:.0} W at most",
-        wall.get(),
+        "{} W at the wall, {} gives {} W for hours and {} W at most",
+        whole(wall),
         socket.kind,
-        continuous.get(),
-        socket.max_w.get()
+        whole(continuous),
+        whole(socket.max_w)
     );
     if wall <= continuous {
         check(RULE, Outcome::Pass, reason)

@@ -105,6 +105,8 @@ pub struct Power {
 pub struct PartNote {
     /// The part.
     pub part: String,
+    /// What of it the note is about, in words: `power connectors`.
+    pub about: String,
     /// The note.
     pub text: String,
     /// Who says so.
@@ -177,10 +179,20 @@ pub fn configuration(
     let Some(candidate) = chosen.or_else(|| found.first()) else {
         return Err(ConfigurationError::NotBuyable { name: machine.name.clone() });
     };
+    Ok(configuration_of(market, candidate, &found, ask)?)
+}
+
+/// A candidate in full, beside others for the same accelerators.
+pub(crate) fn configuration_of(
+    market: &Market<'_>,
+    candidate: &Candidate<'_>,
+    others: &[Candidate<'_>],
+    ask: Ask<'_>,
+) -> Result<Configuration, CatalogError> {
     let catalog = market.catalog;
     let parts: Vec<Part> =
         candidate.lines.iter().map(|line| part(catalog, ask.requirement, line)).collect();
-    let alternatives = found.iter().filter(|one| one.key != candidate.key).map(|one| Twin {
+    let alternatives = others.iter().filter(|one| one.key != candidate.key).map(|one| Twin {
         key: one.key.clone(),
         name: one.machine.name.clone(),
         cost: one.cost.unwrap_or(one.priced),
@@ -205,7 +217,7 @@ pub fn configuration(
         noise_basis: candidate.noise.basis.clone(),
         roles: ask.roles.to_vec(),
         growth: candidate.growth.clone(),
-        upgrade: upgrade(market, ask.requirement, machine, candidate)?,
+        upgrade: upgrade(market, ask.requirement, candidate)?,
         assembly: assembly(catalog, &candidate.lines)?,
         headless: headless(catalog, candidate)?,
         ownership: ownership(market, candidate, ask.roles.first(), ask.own)?,
@@ -267,10 +279,10 @@ fn reasons(note: Option<&str>, candidate: &Candidate<'_>) -> Vec<String> {
     let dearest = candidate.lines.iter().max_by_key(|line| line.amount().map(|one| one.minor));
     if let Some(Ok(price)) = dearest.map(|line| &line.price) {
         let apart = price.spread.map_or_else(String::new, |[low, high]| {
-            format!("; sources say {low} to {high} at about that time")
+            format!("; sources say {} to {} at about that time", low.whole(), high.whole())
         });
         let name = dearest.map_or("", |line| line.name.as_str());
-        said.push(format!("{name} is {} of {}{apart}", price.amount, price.date));
+        said.push(format!("{name} is {} of {}{apart}", price.amount.whole(), price.date));
     }
     said
 }
@@ -320,12 +332,12 @@ fn power(candidate: &Candidate<'_>) -> Power {
 }
 
 /// Twice the cards, or one unit more: what must be bought and what gives way.
-fn upgrade(
+pub(crate) fn upgrade(
     market: &Market<'_>,
     requirement: &Requirement,
-    machine: &Machine<'_>,
     now: &Candidate<'_>,
 ) -> Result<Option<Upgrade>, CatalogError> {
+    let machine = &now.machine;
     let mut larger = machine.clone();
     match machine.system {
         Some((_, system, _)) => {
@@ -364,7 +376,7 @@ fn upgrade(
 }
 
 /// The notes that the catalog has on the parts.
-fn assembly(catalog: &Catalog, lines: &[Line]) -> Result<Vec<PartNote>, CatalogError> {
+pub(crate) fn assembly(catalog: &Catalog, lines: &[Line]) -> Result<Vec<PartNote>, CatalogError> {
     let heads = catalog.heads()?;
     let mut notes = Vec::new();
     for line in lines {
@@ -373,6 +385,7 @@ fn assembly(catalog: &Catalog, lines: &[Line]) -> Result<Vec<PartNote>, CatalogE
             let source = note.source.as_ref().and_then(|key| head.sources.get(key));
             notes.push(PartNote {
                 part: line.name.clone(),
+                about: about_words(&note.about),
                 text: note.text.clone(),
                 source: source.map_or_else(
                     || "no source recorded".to_owned(),
@@ -384,8 +397,24 @@ fn assembly(catalog: &Catalog, lines: &[Line]) -> Result<Vec<PartNote>, CatalogE
     Ok(notes)
 }
 
+/// The key of a fact in words, without its group and its unit: `board.power_limit_w` is `power
+/// limit`.
+pub fn about_words(key: &str) -> String {
+    const UNITS: [&str; 10] =
+        ["w", "mm", "gib", "gb", "mib", "s", "tflops", "dba", "per", "direction"];
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let mut words: Vec<&str> = last.split(['_', '-']).collect();
+    while words.len() > 1 && words.last().is_some_and(|word| UNITS.contains(word)) {
+        words.pop();
+    }
+    words.join(" ")
+}
+
 /// Screen, remote management and ECC, as far as the parts' facts say.
-fn headless(catalog: &Catalog, candidate: &Candidate<'_>) -> Result<Vec<String>, CatalogError> {
+pub(crate) fn headless(
+    catalog: &Catalog,
+    candidate: &Candidate<'_>,
+) -> Result<Vec<String>, CatalogError> {
     let id = |role: &str| -> Option<&Id> {
         candidate.lines.iter().find(|line| line.role == role).map(|line| &line.id)
     };

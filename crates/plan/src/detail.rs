@@ -8,9 +8,11 @@ use localrig_facts::{CatalogError, Id};
 use serde::Serialize;
 
 use crate::answer::{PlanAnswer, RankedMachine};
+use crate::configuration::{PartNote, Upgrade, assembly, headless, upgrade};
 use crate::curve::{Curves, curves};
 use crate::ownership::{Own, Ownership, ownership};
 use crate::plan::Plan;
+use crate::platform::folder;
 use crate::price::{Goods, Market};
 use crate::trend::{Trend, trend};
 
@@ -24,10 +26,27 @@ pub struct Detail {
     pub curves: Option<Curves>,
     /// What it costs to own.
     pub ownership: Ownership,
+    /// How it is put together, run without a screen and made larger; only of the first machines of
+    /// each platform.
+    pub handling: Option<Handling>,
     /// Prices over time of its accelerators, or of the system; those that were never seen have
     /// none.
     pub trends: Vec<NamedTrend>,
 }
+
+/// What to know of a machine from the day it is ordered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Handling {
+    /// The next size up, step by step.
+    pub upgrade: Option<Upgrade>,
+    /// What to know while putting it together, from the notes of its parts.
+    pub assembly: Vec<PartNote>,
+    /// What to know for running it without a screen.
+    pub headless: Vec<String>,
+}
+
+/// Machines of a platform whose handling is told.
+pub const HANDLED: usize = 4;
 
 /// A price over time with its name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,6 +70,7 @@ pub fn details(
 ) -> Result<BTreeMap<String, Detail>, CatalogError> {
     let mut known: BTreeMap<(Id, Option<String>, bool), Option<Trend>> = BTreeMap::new();
     let mut all = BTreeMap::new();
+    let mut told: BTreeMap<String, usize> = BTreeMap::new();
     for one in &answer.ranked {
         let Some(ranked) = plan.ranked.iter().find(|it| it.candidate.key == one.key) else {
             continue;
@@ -68,7 +88,20 @@ pub fn details(
                 |trend: &Trend| NamedTrend { name: line.name.clone(), used, trend: trend.clone() };
             trends.extend(found.as_ref().map(named));
         }
+        let told = told.entry(folder(market.catalog, &one.key)?).or_default();
+        *told += 1;
+        let handling = if *told <= HANDLED {
+            let (requirement, candidate) = (plan.requirement, ranked.candidate);
+            Some(Handling {
+                upgrade: upgrade(market, requirement, candidate)?,
+                assembly: assembly(market.catalog, &candidate.lines)?,
+                headless: headless(market.catalog, candidate)?,
+            })
+        } else {
+            None
+        };
         let detail = Detail {
+            handling,
             on_price_speed_front: is_on_front(one, &answer.ranked),
             curves: curves(market.catalog, ranked),
             ownership: ownership(market, ranked.candidate, one.roles.first(), Own::default())?,

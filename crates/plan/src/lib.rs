@@ -2,6 +2,7 @@
 
 // What is wanted and what it costs.
 pub mod drift;
+pub mod figure;
 pub mod price;
 pub mod requirement;
 pub mod trend;
@@ -30,7 +31,10 @@ pub mod curve;
 pub mod detail;
 pub mod group;
 pub mod knowledge;
+pub mod near_miss;
 pub mod plan;
+pub mod platform;
+pub mod reason;
 pub mod score;
 mod search;
 pub mod shift;

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use localrig_estimate::accuracy::judge_rows;
+use localrig_estimate::accuracy::{Judged, judge_rows};
+use localrig_estimate::calibration::Seen;
 use localrig_estimate::case::hardware::device_of;
 use localrig_estimate::case::model::model_of;
+use localrig_estimate::fit::interval::{Kind, stratum};
+use localrig_facts::calibration::Intervals;
 use localrig_facts::measured::{Phase, SpeedRow};
 use localrig_facts::unit::TokensPerSec;
-use localrig_facts::{Catalog, CatalogError, Estimate, Id};
+use localrig_facts::{Catalog, CatalogError, Date, Estimate, Id, PartialDate};
 use serde::Serialize;
 
 /// The file of the measurements.
@@ -20,10 +23,39 @@ pub struct Measured {
     pub all_rows: usize,
     /// Those on the accelerators asked for.
     pub rows_here: usize,
+    /// Those of them that were made after the day asked for, and are left out.
+    pub later: usize,
+    /// Those of them that carry no date, and are not left out.
+    pub undated: usize,
     /// A selection of them.
     pub shown: Vec<MeasuredRow>,
     /// How many of the selected lie inside the interval of our prediction.
     pub inside: usize,
+    /// How far off predictions of such runs are when the runs are left out of the fit.
+    pub held_out: Vec<HeldOutError>,
+}
+
+/// Errors of predictions of one kind of run whose source and hardware the fit had not seen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldOutError {
+    /// What was run: `generation, one stream`.
+    pub run: &'static str,
+    /// Whether the models are mixtures of experts.
+    pub mixture: bool,
+    /// What of the engine and the device others had measured.
+    pub seen: &'static str,
+    /// Rows of this kind that are shown.
+    pub shown: usize,
+    /// Those of them inside the interval of our prediction.
+    pub inside: usize,
+    /// Rows that were held out.
+    pub rows: u32,
+    /// Independent groups of them: one source on one kind of hardware.
+    pub groups: u32,
+    /// Half of the held-out rows lie within this factor of the prediction.
+    pub factor_50: f64,
+    /// 80 % lie within this factor: the interval shown.
+    pub factor_80: f64,
 }
 
 /// A measurement.
@@ -92,7 +124,8 @@ impl<'a> Measurements<'a> {
     }
 
     /// Those on some accelerators: of each the models asked for, then those measured most, at the
-    /// ends of what was varied.
+    /// ends of what was varied. A row counts when it may have been made by `as_of`; one that is
+    /// dated by its month or year alone counts from its first day.
     ///
     /// # Errors
     /// When the calibration cannot be read.
@@ -100,18 +133,32 @@ impl<'a> Measurements<'a> {
         &self,
         accelerators: &[&Id],
         models: &BTreeSet<&Id>,
+        as_of: Date,
     ) -> Result<Measured, CatalogError> {
         let mut here: BTreeMap<&Id, Vec<&SpeedRow>> = BTreeMap::new();
+        let (mut rows_here, mut later, mut undated) = (0, 0, 0);
         for (row, device) in self.rows.iter().zip(&self.devices) {
-            if let Some(device) = device.filter(|device| accelerators.contains(device)) {
-                here.entry(device).or_default().push(row);
+            let Some(device) = device.filter(|device| accelerators.contains(device)) else {
+                continue;
+            };
+            rows_here += 1;
+            // `2025-04/05` began in April.
+            match row.date.split('/').next().unwrap_or_default().parse::<PartialDate>() {
+                Ok(made) if made.earliest() > as_of => {
+                    later += 1;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(_) => undated += 1,
             }
+            here.entry(device).or_default().push(row);
         }
         let mut chosen: Vec<SpeedRow> = Vec::new();
         for device in accelerators.iter().filter(|id| here.contains_key(*id)).take(ACCELERATORS) {
             chosen.extend(of_device(self.catalog, &here[device], models).into_iter().cloned());
         }
         let judged = judge_rows(self.catalog, &chosen)?;
+        let held_out = held_out(self.catalog.intervals()?, &judged);
         let shown: Vec<MeasuredRow> = chosen
             .iter()
             .zip(judged)
@@ -127,19 +174,58 @@ impl<'a> Measurements<'a> {
             .collect();
         Ok(Measured {
             all_rows: self.rows.len(),
-            rows_here: here.values().map(Vec::len).sum(),
-            inside: shown.iter().filter(|row| row.is_inside()).count(),
+            rows_here,
+            later,
+            undated,
+            inside: shown.iter().filter(|row| row.is_inside() == Some(true)).count(),
             shown,
+            held_out,
         })
     }
 }
 
 impl MeasuredRow {
-    /// Whether the measurement lies inside the interval of the prediction.
-    fn is_inside(&self) -> bool {
+    /// Whether the measurement lies inside the interval of the prediction; `None` without one.
+    pub fn is_inside(&self) -> Option<bool> {
         let own = self.measured_tok_per_s;
-        self.predicted_tok_per_s.as_ref().is_some_and(|it| it.low <= own && own <= it.high)
+        self.predicted_tok_per_s.as_ref().map(|it| it.low <= own && own <= it.high)
     }
+}
+
+/// What the calibration says of runs like these when they are held out, by kind of run.
+fn held_out(intervals: &Intervals, judged: &[Judged]) -> Vec<HeldOutError> {
+    let mut kinds: BTreeMap<(Kind, bool, Seen), (usize, usize)> = BTreeMap::new();
+    for one in judged {
+        let (Ok(own), Some(measured)) = (&one.outcome, one.measured) else { continue };
+        let mixture = one.about.model.starts_with("mixture");
+        let kind = (Kind::of(one.about.phase, one.about.streams), mixture, own.seen);
+        let (shown, inside) = kinds.entry(kind).or_default();
+        *shown += 1;
+        *inside += usize::from(own.low <= measured && measured <= own.high);
+    }
+    let told = |((kind, mixture, seen), (shown, inside)): ((Kind, bool, Seen), _)| {
+        let known = intervals.stratum.get(&stratum(kind, mixture, seen))?;
+        Some(HeldOutError {
+            run: match kind {
+                Kind::Decode => "generation, one stream",
+                Kind::Batch => "generation, several streams",
+                Kind::Prefill => "prompts",
+            },
+            mixture,
+            seen: match seen {
+                Seen::Unit => "engine measured on this device",
+                Seen::Stack => "engine measured on similar devices",
+                Seen::Neither => "not measured this far",
+            },
+            shown,
+            inside,
+            rows: known.rows,
+            groups: known.groups,
+            factor_50: known.factor_50,
+            factor_80: known.factor_80,
+        })
+    };
+    kinds.into_iter().filter_map(told).collect()
 }
 
 /// What is alike in rows that differ by depth, streams and phase.

@@ -4,11 +4,12 @@
 use localrig_facts::document::from_toml;
 use localrig_facts::rent::{ApiPriceRow, CloudRow, Usage};
 use localrig_facts::unit::Watts;
-use localrig_facts::{CatalogError, Money};
+use localrig_facts::{CatalogError, Currency, Money};
 use serde::Serialize;
 
 use crate::answer::ServedRole;
 use crate::candidate::Candidate;
+use crate::figure::grouped;
 use crate::price::Market;
 
 /// What a machine costs to own. Every range is from the best to the worst case for the owner.
@@ -16,6 +17,8 @@ use crate::price::Market;
 pub struct Ownership {
     /// Price per kWh in the currency of the region.
     pub price_per_kwh: f64,
+    /// That currency.
+    pub currency: Currency,
     /// Where that price comes from.
     pub kwh_basis: String,
     /// Hours a day under load: little, middling, much.
@@ -28,6 +31,8 @@ pub struct Ownership {
     pub resale: Option<[Money; 2]>,
     /// What it costs over those years.
     pub over_years: Option<Spent>,
+    /// Price less resale, which is known where the power is not: least, middling and most.
+    pub loss_of_value: Option<[Money; 3]>,
     /// Price less resale and electricity, for a month: least and most.
     pub per_month: Option<[Money; 2]>,
     /// The main model's tokens; absent when nothing was estimated for this machine.
@@ -129,10 +134,11 @@ pub fn ownership(
         .wall
         .map(|wall| hours.map(|hours| Money::of(kwh(wall, hours * 365.0) * price_per_kwh, home)));
     let resale = candidate.cost.map(|cost| usage.resale_share.map(|share| cost.scaled(share)));
-    let over_years = candidate.cost.zip(electricity_per_year).map(|(cost, a_year)| {
+    let loss_of_value = candidate.cost.map(|cost| {
         let [worst, best] = usage.resale_share;
-        let shares = [best, f64::midpoint(worst, best), worst];
-        let loss_of_value = shares.map(|share| cost.scaled(1.0 - share));
+        [best, f64::midpoint(worst, best), worst].map(|share| cost.scaled(1.0 - share))
+    });
+    let over_years = loss_of_value.zip(electricity_per_year).map(|(loss_of_value, a_year)| {
         let electricity = a_year.map(|a_year| a_year.scaled(usage.years));
         let total = std::array::from_fn(|case| loss_of_value[case] + electricity[case]);
         Spent { loss_of_value, electricity, total }
@@ -152,12 +158,14 @@ pub fn ownership(
     };
     Ok(Ownership {
         price_per_kwh,
+        currency: home,
         kwh_basis,
         load_hours_per_day: hours,
         electricity_per_year,
         years: usage.years,
         resale,
         over_years,
+        loss_of_value,
         per_month,
         tokens,
         rent,
@@ -178,8 +186,8 @@ fn assumptions(usage: &Usage, own: Own<'_>) -> Vec<String> {
     }
     let step = &usage.agent_step;
     said.push(format!(
-        "an agent step sends {:.0} tokens, {:.0} % of them cached, and gets {:.0} (assumed)",
-        step.input_tokens,
+        "an agent step sends {} tokens, {:.0} % of them cached, and gets {:.0} (assumed)",
+        grouped(step.input_tokens.round() as i64),
         step.cached_share * 100.0,
         step.output_tokens
     ));
@@ -208,7 +216,12 @@ fn tariff(market: &Market<'_>) -> Result<(f64, String), CatalogError> {
     })?;
     Ok((
         newest.per_kwh,
-        format!("{} median of {}: {}", market.region.name, newest.year, newest.basis),
+        format!(
+            "{}, median of {}: {}",
+            market.region.name,
+            newest.year,
+            newest.basis.replace(", median", "")
+        ),
     ))
 }
 
@@ -238,7 +251,7 @@ fn token_cost(
     let thousand_steps = step.output_tokens * 1000.0 / 1e6;
     let per_thousand_steps = per_million.map(|one| one.scaled(thousand_steps));
 
-    let factor = market.factor(localrig_facts::Currency::Usd);
+    let factor = market.factor(Currency::Usd);
     let name = main.model_id.within_folder().to_lowercase();
     let mut offers: Vec<(f64, ApiPriceRow)> = market
         .catalog
@@ -305,7 +318,7 @@ fn rent(
     electricity_per_hour: f64,
 ) -> Result<Option<Rent>, CatalogError> {
     let (Some((factor, _)), [device]) =
-        (market.factor(localrig_facts::Currency::Usd), &candidate.machine.devices[..])
+        (market.factor(Currency::Usd), &candidate.machine.devices[..])
     else {
         return Ok(None);
     };

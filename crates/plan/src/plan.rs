@@ -7,12 +7,13 @@ use localrig_facts::unit::Bytes;
 use localrig_facts::{Date, Money};
 use localrig_simulate::workload::Workload;
 
-use crate::assign::{Assignment, Served, Unplaced};
+use crate::assign::{Assignment, Served};
 use crate::candidate::{Candidate, candidates};
 use crate::check::Outcome;
 use crate::group::{Groups, key};
 use crate::option::{ModelOption, OptionError, options};
 use crate::price::Market;
+use crate::reason::Reason;
 use crate::requirement::Requirement;
 use crate::score::{ScoreTerm, terms};
 use crate::shift::{Shift, shifts};
@@ -75,69 +76,14 @@ pub struct Rejected<'a> {
     pub cost: Option<Money>,
     /// The limit.
     pub reason: Reason,
-}
-
-/// Why a machine is out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reason {
-    /// It costs more than may be spent.
-    OverBudget {
-        /// The cost.
-        cost: Money,
-        /// The limit.
-        most: Money,
-    },
-    /// The maker is not wanted.
-    Platform {
-        /// The maker.
-        vendor: String,
-    },
-    /// The models do not fit.
-    TooSmall {
-        /// What it offers.
-        usable: Bytes,
-        /// The least that is needed.
-        needed: Bytes,
-    },
-    /// Its memory is below the minimum.
-    MemoryMinimum {
-        /// What it has.
-        has: Bytes,
-        /// The minimum.
-        minimum: Bytes,
-    },
-    /// A role cannot run on it.
-    NoOption {
-        /// The role.
-        role: String,
-        /// Why.
-        reason: String,
-    },
-    /// A role is below its minimum speed whatever is chosen.
-    TooSlow {
-        /// The role.
-        role: String,
-        /// Its speed in tok/s.
-        speed: f64,
-        /// The minimum in tok/s.
-        minimum: f64,
-    },
-    /// The parts do not go together.
-    Incompatible {
-        /// The rule that failed, with its reason.
-        rule: String,
-    },
-    /// It is louder than the limit.
-    TooLoud {
-        /// Its class.
-        class: &'static str,
-    },
+    /// What would run on it; absent when it is out whatever runs, or nothing can be placed.
+    pub assignment: Option<Assignment<'a>>,
 }
 
 /// What could be bought and what could run on it.
 pub struct Planner<'a> {
-    market: Market<'a>,
-    requirement: &'a Requirement,
+    pub(crate) market: Market<'a>,
+    pub(crate) requirement: &'a Requirement,
     /// Name of the workload that says what roles do.
     habits: String,
     shifts: Vec<Shift>,
@@ -202,33 +148,19 @@ impl<'a> Planner<'a> {
             .filter(|(_, reason)| reason.is_none())
             .map(|(candidate, _)| candidate)
             .collect();
-        let groups = Groups::new(
-            self.market.catalog,
-            self.requirement,
-            &self.shifts,
-            &self.options,
-            &within,
-        );
-        let mut placements = placements(&groups, &within);
-        let trials = Trials {
-            catalog: self.market.catalog,
-            requirement: self.requirement,
-            shifts: &self.shifts,
-        };
-        trials.settle(&mut placements, &within, |candidate, assignment| {
-            let cost = candidate.cost?;
-            let near = |served: &Served<'_>| self.too_slow(served).is_none();
-            let all = terms(self.requirement, candidate, assignment, cost);
-            assignment.served.iter().all(near).then(|| all.iter().map(ScoreTerm::points).sum())
-        });
+        let near = |served: &Served<'_>| self.too_slow(served).is_none();
+        let placements = self.placed(&within, |assignment| assignment.served.iter().all(near));
         let judged: Vec<Judged<'a>> = self
             .candidates
             .iter()
             .zip(limits)
             .map(|(candidate, reason)| match reason {
-                Some(reason) => {
-                    Judged::Rejected(Rejected { candidate, cost: candidate.cost, reason })
-                }
+                Some(reason) => Judged::Rejected(Rejected {
+                    candidate,
+                    cost: candidate.cost,
+                    reason,
+                    assignment: None,
+                }),
                 None => self.judge(candidate, &placements),
             })
             .collect();
@@ -252,35 +184,40 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The limit a machine is outside of, whatever runs on it.
+    /// The first limit a machine is outside of, whatever runs on it.
     fn outside(&self, candidate: &Candidate<'_>) -> Option<Reason> {
+        self.limits(candidate).into_iter().next()
+    }
+
+    /// Every limit a machine is outside of, whatever runs on it.
+    pub(crate) fn limits(&self, candidate: &Candidate<'_>) -> Vec<Reason> {
         let requirement = self.requirement;
-        let platform = candidate.platform();
-        if requirement.platform.hard && !requirement.platform.accepted.contains(&platform) {
-            return Some(Reason::Platform { vendor: platform });
+        let mut found = Vec::new();
+        let vendor = candidate.platform();
+        if requirement.platform.hard && !requirement.platform.accepted.contains(&vendor) {
+            found.push(Reason::Platform { vendor });
         }
         let most = requirement.budget.most();
-        if let Some(cost) = candidate.cost.filter(|cost| cost.minor > most.minor)
-            && requirement.budget.hard
-        {
-            return Some(Reason::OverBudget { cost, most });
-        }
+        let over = candidate.cost.filter(|cost| cost.minor > most.minor);
+        found.extend(
+            over.filter(|_| requirement.budget.hard).map(|cost| Reason::OverBudget { cost, most }),
+        );
         let (has, minimum) = (candidate.memory(), requirement.memory.minimum_gib.quantity());
         if requirement.memory.hard && has < minimum {
-            return Some(Reason::MemoryMinimum { has, minimum });
+            found.push(Reason::MemoryMinimum { has, minimum });
         }
-        if let Some(failed) = candidate.checks.iter().find(|one| one.outcome == Outcome::Fail) {
-            let rule = format!("{}: {}", failed.rule, failed.reason);
-            return Some(Reason::Incompatible { rule });
-        }
+        let failed = candidate.checks.iter().filter(|one| one.outcome == Outcome::Fail);
+        found.extend(failed.map(|failed| Reason::Incompatible {
+            rule: format!("{}: {}", failed.rule, failed.reason),
+        }));
         let class = candidate.noise.class.filter(|class| *class > requirement.noise.limit);
-        class
-            .filter(|_| requirement.noise.hard)
-            .map(|class| Reason::TooLoud { class: class.word() })
+        let loud = class.filter(|_| requirement.noise.hard);
+        found.extend(loud.map(|class| Reason::TooLoud { class: class.word() }));
+        found
     }
 
     /// That a role is below its minimum speed.
-    fn too_slow(&self, served: &Served<'_>) -> Option<Reason> {
+    pub(crate) fn too_slow(&self, served: &Served<'_>) -> Option<Reason> {
         let role = &self.requirement.roles[served.role];
         let minimum = role.speed_minimum_tok_per_s?;
         (served.busy.value < minimum).then(|| Reason::TooSlow {
@@ -290,26 +227,45 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// What runs on some machines: the first of them with a price are simulated, as far as they are
+    /// `worth` it.
+    pub(crate) fn placed(
+        &'a self,
+        candidates: &[&'a Candidate<'a>],
+        worth: impl Fn(&Assignment<'a>) -> bool,
+    ) -> Placements<'a> {
+        let catalog = self.market.catalog;
+        let (requirement, shifts) = (self.requirement, &self.shifts);
+        let groups = Groups::new(catalog, requirement, shifts, &self.options, candidates);
+        let mut placements = placements(&groups, candidates);
+        let trials = Trials { catalog, requirement, shifts };
+        trials.settle(&mut placements, candidates, |candidate, assignment| {
+            let cost = candidate.cost?;
+            let all = terms(requirement, candidate, assignment, cost);
+            worth(assignment).then(|| all.iter().map(ScoreTerm::points).sum())
+        });
+        placements
+    }
+
     fn judge(&'a self, candidate: &'a Candidate<'a>, placements: &Placements<'a>) -> Judged<'a> {
         let requirement = self.requirement;
+        let cost = candidate.cost;
         let reject =
-            |reason| Judged::Rejected(Rejected { candidate, cost: candidate.cost, reason });
+            |reason, assignment| Judged::Rejected(Rejected { candidate, cost, reason, assignment });
         let assignment = match placements.get(&key(&candidate.machine)) {
             Some(Ok(placed)) => placed.best.clone(),
-            Some(Err(Unplaced::NoOption { role, reason })) => {
-                return reject(Reason::NoOption { role: role.clone(), reason: reason.clone() });
-            }
-            Some(Err(Unplaced::TooSmall { usable, needed })) => {
-                return reject(Reason::TooSmall { usable: *usable, needed: *needed });
-            }
+            Some(Err(why)) => return reject(why.clone().into(), None),
             // Every machine within the limits has a placement.
-            None => return reject(Reason::TooSmall { usable: Bytes::ZERO, needed: Bytes::ZERO }),
+            None => {
+                let none = Reason::TooSmall { usable: Bytes::ZERO, needed: Bytes::ZERO };
+                return reject(none, None);
+            }
         };
         let slow = assignment.served.iter().find_map(|served| self.too_slow(served));
         if let Some(slow) = slow {
-            return reject(slow);
+            return reject(slow, Some(assignment));
         }
-        let Some(cost) = candidate.cost else {
+        let Some(cost) = cost else {
             let missing = candidate.missing_prices().map(ToString::to_string).collect();
             return Judged::Unpriced(Unpriced { candidate, missing });
         };
@@ -406,67 +362,6 @@ impl<'a> Plan<'a> {
             }
         }
         groups
-    }
-}
-
-impl Reason {
-    /// How far outside the limit a machine is, in no particular unit: for sorting one kind.
-    pub fn distance(&self) -> f64 {
-        match self {
-            Self::OverBudget { cost, most } => cost.amount() / most.amount(),
-            Self::TooSmall { usable, needed } => needed.get() / usable.get().max(1.0),
-            Self::MemoryMinimum { has, minimum } => minimum.get() / has.get().max(1.0),
-            Self::TooSlow { speed, minimum, .. } => minimum / speed.max(1e-9),
-            _ => 0.0,
-        }
-    }
-
-    /// Kinds that money or patience can change come first.
-    pub(crate) const fn order(&self) -> u8 {
-        match self {
-            Self::OverBudget { .. } => 0,
-            Self::TooSlow { .. } => 1,
-            Self::TooSmall { .. } => 2,
-            Self::MemoryMinimum { .. } => 3,
-            Self::TooLoud { .. } => 4,
-            Self::Incompatible { .. } => 5,
-            Self::NoOption { .. } => 6,
-            Self::Platform { .. } => 7,
-        }
-    }
-
-    /// The kind of reason, for grouping.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::OverBudget { .. } => "over budget",
-            Self::Platform { .. } => "platform not wanted",
-            Self::TooSmall { .. } => "too little memory for all roles",
-            Self::MemoryMinimum { .. } => "memory below the minimum",
-            Self::NoOption { .. } => "a role cannot run",
-            Self::TooSlow { .. } => "too slow",
-            Self::Incompatible { .. } => "parts do not fit",
-            Self::TooLoud { .. } => "too loud",
-        }
-    }
-
-    /// The number or rule that decided.
-    pub fn decided_by(&self) -> String {
-        match self {
-            Self::OverBudget { cost, most } => format!("{cost}, at most {most}"),
-            Self::Platform { vendor } => vendor.clone(),
-            Self::TooSmall { usable, needed } => {
-                format!("{:.1} GiB usable, {:.1} GiB needed", usable.to_gib(), needed.to_gib())
-            }
-            Self::MemoryMinimum { has, minimum } => {
-                format!("{:.0} GiB, at least {:.0} GiB", has.to_gib(), minimum.to_gib())
-            }
-            Self::NoOption { role, reason } => format!("{role}: {reason}"),
-            Self::TooSlow { role, speed, minimum } => {
-                format!("{role} {speed:.0} tok/s while everything runs, at least {minimum:.0}")
-            }
-            Self::Incompatible { rule } => rule.clone(),
-            Self::TooLoud { class } => (*class).to_owned(),
-        }
     }
 }
 

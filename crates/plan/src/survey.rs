@@ -15,8 +15,9 @@ use localrig_facts::{CatalogError, Currency, Id, Money};
 use serde::Serialize;
 
 use crate::candidate::{Candidate, LEAST_CARD_GIB};
-use crate::plan::{Plan, Reason};
+use crate::plan::Plan;
 use crate::price::Market;
+use crate::reason::Reason;
 
 /// Every platform that was considered for a requirement.
 #[derive(Clone, Debug, Serialize)]
@@ -75,12 +76,12 @@ impl Standing {
     pub const fn words(self) -> &'static str {
         match self {
             Self::In => "in",
-            Self::NoPrice => "would do, no price",
+            Self::NoPrice => "would do but lack a price",
             Self::Limit => "out: outside a limit",
             Self::Unfit => "out: not for a machine at home",
             Self::NotForSale => "out: not sold singly",
             Self::Unreleased => "out: not released",
-            Self::Unknown => "out: a fact is missing",
+            Self::Unknown => "out: for want of a fact",
         }
     }
 }
@@ -143,9 +144,17 @@ fn best(plan: &Plan<'_>) -> BTreeMap<String, (Standing, f64, String)> {
             }
         }
     };
-    for (index, one) in plan.ranked.iter().enumerate() {
-        let reason = format!("{}, {:.1} points, place {}", one.cost.whole(), one.score, index + 1);
-        tell(one.candidate, Standing::In, index as f64, reason);
+    // Places are those of the plan: machines with the same accelerators are one entry.
+    for (index, (first, others)) in plan.by_accelerators().into_iter().enumerate() {
+        let place = index + 1;
+        let reason = format!("{}, {:.1} points, place {place}", first.cost.whole(), first.score);
+        tell(first.candidate, Standing::In, index as f64, reason);
+        // Other systems around the same chip stand there as well.
+        for one in others {
+            let reason =
+                format!("{}, {:.1} points, with place {place}", one.cost.whole(), one.score);
+            tell(one.candidate, Standing::In, index as f64, reason);
+        }
     }
     for one in &plan.unpriced {
         let most = plan.requirement.budget.most();
@@ -208,8 +217,8 @@ impl Surveyor<'_, '_> {
             return Ok((Standing::NotForSale, reason));
         }
         if !gpu.status.iter().any(|status| status.is_buyable()) {
-            let words: Vec<String> = gpu.status.iter().copied().filter_map(word_of).collect();
-            return Ok((Standing::NotForSale, format!("sold {} only", words.join(", "))));
+            let words: Vec<&str> = gpu.status.iter().copied().map(word_of).collect();
+            return Ok((Standing::NotForSale, words.join(", ")));
         }
         if gpu.kind != GpuKind::Card {
             return Ok((Standing::Unfit, "a module: needs its maker's carrier board".to_owned()));
@@ -315,9 +324,21 @@ impl Surveyor<'_, '_> {
     }
 }
 
-/// The word of a status as catalog files write it.
-fn word_of(status: Status) -> Option<String> {
-    toml::Value::try_from(status).ok()?.as_str().map(str::to_owned)
+/// Where something is sold, in words.
+pub(crate) const fn word_of(status: Status) -> &'static str {
+    match status {
+        Status::Retail => "in shops",
+        Status::Used => "used",
+        Status::Refurbished => "refurbished",
+        Status::Discontinued => "discontinued",
+        Status::Enterprise => "through integrators and distributors only",
+        Status::Announced => "announced, not sold yet",
+        Status::ExportRestricted => "not sold where export rules apply",
+        Status::GreyMarket => "outside the maker's channels",
+        Status::Cloud => "for rent",
+        Status::CloudOnly => "for rent only",
+        Status::InSystem => "inside a system only",
+    }
 }
 
 #[cfg(test)]

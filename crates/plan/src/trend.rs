@@ -16,6 +16,8 @@ pub struct Trend {
     pub variant: Option<String>,
     /// The price of each day that brought an observation, and of the last day; oldest first.
     pub points: Vec<TrendPoint>,
+    /// When the price of the last day was seen, as precise as known.
+    pub seen: String,
 }
 
 /// A price on a day.
@@ -55,5 +57,5 @@ pub fn trend(
             if date == market.date { Some(today.amount) } else { then.ok().map(|it| it.amount) };
         points.extend(amount.map(|amount| TrendPoint { date, amount }));
     }
-    Ok(Trend { item: item.clone(), variant: variant.map(str::to_owned), points })
+    Ok(Trend { item: item.clone(), variant: variant.map(str::to_owned), points, seen: today.date })
 }

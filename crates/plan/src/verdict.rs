@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::assign::Assignment;
 use crate::candidate::Candidate;
 use crate::check::Outcome;
+use crate::figure::grouped;
 use crate::price::PriceBasis;
 use crate::requirement::Requirement;
 
@@ -84,7 +85,7 @@ pub fn lines(
             .speed_target_tok_per_s
             .map(|range| range.map(localrig_facts::unit::TokensPerSec::get));
         let wanted = match target {
-            Some([low, high]) => format!("{low:.0}-{high:.0} tok/s, at least {minimum:.0}"),
+            Some([low, high]) => format!("{low:.0} to {high:.0} tok/s, at least {minimum:.0}"),
             None if minimum > 0.0 => format!("at least {minimum:.0} tok/s"),
             None => "at the same time".to_owned(),
         };
@@ -98,8 +99,9 @@ pub fn lines(
         };
         let behind = saturated.map_or_else(String::new, |one| {
             format!(
-                "; but only {:.2} of {:.2} requests a second are answered",
-                one.sustainable_per_s, one.offered_per_s
+                "; but of {:.1} requests an hour only {:.1} are answered",
+                one.offered_per_s * 3_600.0,
+                one.sustainable_per_s * 3_600.0
             )
         });
         all.push(line(
@@ -111,10 +113,12 @@ pub fn lines(
         let context = served.option.ask.context;
         all.push(line(
             format!("{} context", role.name),
-            format!("{} x {} tokens", role.streams, role.context_tokens),
+            format!("{} x {} tokens", role.streams, tokens(role.context_tokens)),
             format!(
-                "{} x {context} tokens held, model goes to {}",
-                role.streams, served.option.model.context_tokens
+                "{} x {} tokens held, model goes to {}",
+                role.streams,
+                tokens(context),
+                tokens(served.option.model.context_tokens)
             ),
             Mark::Pass,
         ));
@@ -123,7 +127,7 @@ pub fn lines(
     let [low, high] = requirement.streams.target;
     all.push(line(
         "concurrent streams",
-        format!("{low}-{high}, at least {}", requirement.streams.minimum),
+        format!("{low} to {high}, at least {}", requirement.streams.minimum),
         format!("{streams} held and served at once"),
         Mark::of(streams >= u64::from(low), streams >= u64::from(requirement.streams.minimum)),
     ));
@@ -140,7 +144,7 @@ pub fn lines(
         (requirement.memory.target_gib.written(), requirement.memory.minimum_gib.written());
     all.push(line(
         "accelerator memory",
-        format!("{target:.0} GiB, at least {minimum:.0}"),
+        format!("{target:.0} GiB, at least {minimum:.0} GiB"),
         format!("{memory:.0} GiB"),
         Mark::of(memory >= target, memory >= minimum),
     ));
@@ -149,7 +153,7 @@ pub fn lines(
     all.push(line(
         "quantization of the main model",
         format!(
-            "{}, {} accepted",
+            "{} preferred; {} accepted",
             requirement.format.preferred.word(),
             words(requirement.format.acceptable.iter().map(|one| one.word()))
         ),
@@ -162,6 +166,10 @@ pub fn lines(
     all
 }
 
+fn tokens(number: impl Into<u64>) -> String {
+    grouped(i64::try_from(number.into()).unwrap_or(i64::MAX))
+}
+
 fn words<'a>(items: impl Iterator<Item = &'a str>) -> String {
     items.collect::<Vec<_>>().join(", ")
 }
@@ -172,14 +180,14 @@ fn money(requirement: &Requirement, cost: Money, all: &mut Vec<Line>) {
     all.push(line(
         "budget",
         format!("{low} to {high}"),
-        cost.to_string(),
+        cost.whole().to_string(),
         if cost.minor <= high.minor { Mark::Pass } else { Mark::Miss },
     ));
     let [low, high] = budget.sweet_spot.map(|one| Money::of(one, budget.currency));
     all.push(line(
         "sweet spot",
         format!("{low} to {high}"),
-        cost.to_string(),
+        cost.whole().to_string(),
         Mark::of(cost.minor <= high.minor, true),
     ));
 }
@@ -208,7 +216,7 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
         None => ("socket type not in the region's file".to_owned(), Mark::Unknown),
     };
     all.push(line("power", format!("{} socket", requirement.power.socket), given, mark));
-    let form = format!("{:?}", candidate.form).to_lowercase();
+    let form = form_word(candidate.form);
     let accepted = requirement.form.accepted.contains(&candidate.form);
     all.push(line(
         "form factor",
@@ -220,7 +228,7 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
     all.push(line(
         "platform",
         format!(
-            "{} preferred, {} accepted",
+            "{} preferred; {} accepted",
             requirement.platform.preferred.join(", "),
             requirement.platform.accepted.join(", ")
         ),

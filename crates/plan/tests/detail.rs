@@ -121,7 +121,9 @@ fn measurements_stand_beside_the_prediction_of_the_same_run() {
     let catalog = localrig_world::catalog(&[]).unwrap();
     let (id, wanted) = (Id::new("gpu/nvidia/rtx-5090"), Id::new("model/openai/gpt-oss-20b"));
     let measurements = Measurements::new(&catalog).unwrap();
-    let found = measurements.on(&[&id], &BTreeSet::from([&wanted])).unwrap();
+    let day = |text: &str| text.parse().unwrap();
+    let on = |date: &str| measurements.on(&[&id], &BTreeSet::from([&wanted]), day(date)).unwrap();
+    let found = on("2026-11-21");
     assert!(found.rows_here > found.shown.len() && found.all_rows > found.rows_here);
     assert_eq!(found.shown[0].model, "gpt-oss-20b", "what was asked for comes first");
     for row in &found.shown {
@@ -130,6 +132,23 @@ fn measurements_stand_beside_the_prediction_of_the_same_run() {
     }
     let models: BTreeSet<&str> = found.shown.iter().map(|row| row.model.as_str()).collect();
     assert!((2..=3).contains(&models.len()), "{models:?}");
-    let none = measurements.on(&[], &BTreeSet::new()).unwrap();
+    let none = measurements.on(&[], &BTreeSet::new(), day("2026-11-21")).unwrap();
     assert_eq!((none.rows_here, none.shown.len()), (0, 0));
+
+    // Kinds of run with the errors that the calibration records for runs it was not fitted on.
+    let predicted = found.shown.iter().filter(|row| row.is_inside().is_some()).count();
+    assert_eq!(found.held_out.iter().map(|one| one.shown).sum::<usize>(), predicted);
+    assert_eq!(found.held_out.iter().map(|one| one.inside).sum::<usize>(), found.inside);
+    for one in &found.held_out {
+        assert!(1.0 < one.factor_50 && one.factor_50 <= one.factor_80, "{one:?}");
+        assert!(one.rows > 0 && one.groups > 0, "{one:?}");
+    }
+    assert_eq!(found.later, 0);
+    let february = on("2026-02-17");
+    assert!(february.later > 0 && february.later < february.rows_here);
+    assert_eq!(february.rows_here, found.rows_here);
+    assert!(february.shown.iter().all(|row| row.date.as_str() <= "2026-02-17"));
+    let early = on("2025-02-01");
+    assert_eq!(early.later + early.undated, early.rows_here);
+    assert!(early.shown.iter().all(|row| row.date.is_empty()), "what has no date is kept");
 }

@@ -65,7 +65,7 @@ fn the_configurations_of_february_2026_cost_what_they_cost_then() {
     let documented = [
         ("RTX PRO 6000 Blackwell Workstation Edition PC", 9_500.0),
         ("RTX PRO 6000 Blackwell Workstation Edition + GeForce RTX 5090 PC", 11_450.0),
-        ("2x ASUS Ascent GX10 (GB10) 128 GB (1tb)", 4_954.0),
+        ("2x ASUS Ascent GX10 (GB10) 128 GB (1 TB)", 4_954.0),
         ("Apple Mac Studio (M3 Ultra, 2025) 256 GB", 6_100.0),
     ];
     let mut differences = Vec::new();

@@ -51,7 +51,7 @@ fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
     let cpu: &Cpu = of(&catalog, "9950x");
     let cards = [card, card];
     let small: &Psu = of(&catalog, "bq-straight-power-12-1200");
-    refused(&check::supply(&cards, cpu, small), "power supply", "1505 of 1200 W sustained");
+    refused(&check::supply(&cards, cpu, small), "power supply", "1,505 of 1,200 W sustained");
     // A supply with no headroom is named as well, and one with headroom passes.
     let tight: &Psu = of(&catalog, "seasonic-prime-tx-1600");
     assert_eq!(check::supply(&cards, cpu, tight).outcome, Outcome::Warn);
@@ -67,7 +67,7 @@ fn more_than_the_socket_gives_fails_the_socket_rule() {
     let region: &Region = of(&catalog, "ch");
     let socket = |kind| region.sockets.iter().find(|one| one.kind == kind).unwrap();
     let four = check::sustained(&[card; 4], cpu).unwrap() / check::SUPPLY_EFFICIENCY;
-    refused(&check::wall_socket(four, socket("T13")), "wall socket", "T13 gives 1840 W for hours");
+    refused(&check::wall_socket(four, socket("T13")), "wall socket", "T13 gives 1,840 W for hours");
     assert_eq!(check::wall_socket(four, socket("T23")).outcome, Outcome::Warn);
 }
 
@@ -121,7 +121,7 @@ fn a_supply_with_another_inlet_asks_for_its_cord() {
     let cord = |psu: &str| check::cord(of(&catalog, psu), region.c19_above_w.unwrap());
     let large = cord("asus-prows-3000");
     assert_eq!((large.rule, large.outcome), ("cord", Outcome::Warn));
-    assert!(large.reason.contains("3000 W: a C19 inlet"), "{}", large.reason);
+    assert!(large.reason.contains("3,000 W: a C19 inlet"), "{}", large.reason);
     assert_eq!(cord("asrock-pg-1600g").outcome, Outcome::Pass);
 }
 

@@ -9,7 +9,7 @@ use crate::page::{Page, Table, Text};
 /// The page of the documents' claims; all of them, or those that mislead, are unverified or missing.
 pub fn claims(answer: &ClaimsAudit, all: bool) -> Page {
     let mut page = Page::default();
-    page.heading(1, "Audit of the documents");
+    page.heading(1, "Claims of earlier documents, checked");
     let every = || answer.documents.iter().flat_map(|one| &one.claims);
     page.paragraph(
         Text::default()
@@ -20,6 +20,13 @@ pub fn claims(answer: &ClaimsAudit, all: bool) -> Page {
             ))
             .plain(format!(". Figures computed anew with prices as of {}.", answer.as_of)),
     );
+    page.paragraph(format!(
+        "{} documents about hardware for local models are held against the catalog. In square brackets: \
+         number and line of the document, then who says what holds. \"Computed\" is what the catalog says \
+         of a figure by itself: a figure may compute as right in a claim that has no source or leaves \
+         something out.",
+        answer.documents.len()
+    ));
     let mut shown = 0;
     for document in &answer.documents {
         let wanted = |one: &&ClaimAudit| all || one.verdict != Verdict::Right;
@@ -37,7 +44,7 @@ pub fn claims(answer: &ClaimsAudit, all: bool) -> Page {
     }
     let hidden = every().count() - shown;
     if hidden > 0 {
-        page.paragraph(format!("{hidden} right claims are not shown: --all"));
+        page.paragraph(format!("{hidden} right claims are not shown: `localrig audit --all`"));
     }
     page
 }

@@ -3,7 +3,7 @@
 use localrig_facts::Money;
 use localrig_plan::answer::Part;
 use localrig_plan::check::Outcome;
-use localrig_plan::configuration::{Configuration, Upgrade};
+use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
 use localrig_plan::ownership::Ownership;
 
 use crate::number::{gib, grouped, money, noise, speed, two_digits};
@@ -20,18 +20,15 @@ pub fn page(answer: &Configuration) -> Page {
     page.list(answer.parts.iter().filter_map(price_remark).collect());
     total(&mut page, answer);
     documented(&mut page, answer);
+    page.heading(2, "Checks");
     checks(&mut page, answer);
+    page.heading(2, "Power, heat, noise");
     power(&mut page, answer);
-    growth(&mut page, answer);
+    page.heading(2, "Room for growth");
+    growth(&mut page, &answer.growth, answer.upgrade.as_ref());
+    page.heading(2, "What it costs to own");
     cost_of_ownership(&mut page, &answer.ownership);
-    if !answer.assembly.is_empty() {
-        page.heading(2, "Putting it together");
-        let notes = answer
-            .assembly
-            .iter()
-            .map(|one| Text::from(format!("{}: {} ({})", one.part, one.text, one.source)));
-        page.list(notes.collect());
-    }
+    assembly(&mut page, &answer.assembly, 2);
     page.heading(2, "Without a screen");
     page.list(answer.headless.iter().map(Into::into).collect());
     if !answer.alternatives.is_empty() {
@@ -51,48 +48,66 @@ fn summary(page: &mut Page, answer: &Configuration) {
     }
     let text = Text::default()
         .strong(answer.cost.map_or_else(
-            || format!("{} for the parts that have a price", money(answer.priced)),
+            || match answer.priced.minor {
+                0 => "No price is known".to_owned(),
+                _ => format!("{} for the parts that have a price", money(answer.priced)),
+            },
             money,
         ))
         .plain(format!(
-            " ({} to {}), {} GiB of accelerator memory, {}. Prices in {} as of {}.",
-            money(answer.cost_range[0]),
-            money(answer.cost_range[1]),
+            "{}, {} GiB of accelerator memory, {}. Prices in {} as of {}.",
+            match answer.cost_range {
+                [low, high] if low == high => String::new(),
+                [low, high] => format!(" ({} to {})", money(low), money(high)),
+            },
             gib(answer.memory_bytes),
             noise_words(answer),
             answer.region.to_uppercase(),
             answer.as_of
         ));
     page.paragraph(text);
+    page.list(roles(answer));
+}
+
+/// What would run on it, one item for each role.
+pub(crate) fn roles(answer: &Configuration) -> Vec<Text> {
     let roles = answer.roles.iter().map(|role| {
         Text::from(format!(
-            "{}: {} {} on {}, {} tok/s per stream with {} streams",
+            "{}: {} {} on {}, {} tok/s {} while everything runs",
             role.role,
             role.model,
             role.format,
             role.engine,
             speed(&role.per_stream_tok_per_s),
-            role.streams
+            match role.streams {
+                1 => "with one stream".to_owned(),
+                several => format!("for each of {several} streams"),
+            }
         ))
     });
-    page.list(roles.collect());
+    roles.collect()
 }
 
 fn noise_words(answer: &Configuration) -> String {
     format!("noise {}", noise(answer.noise))
 }
 
-fn total(page: &mut Page, answer: &Configuration) {
+pub(crate) fn total(page: &mut Page, answer: &Configuration) {
     let missing = answer.parts.iter().filter(|part| part.price.is_none()).count();
     let sum = match answer.cost {
         Some(cost) => format!("Total {}", money(cost)),
         None => format!("Without {missing} parts that have no price: {}", money(answer.priced)),
     };
-    if answer.not_current.is_empty() {
+    let old = answer.not_current.len();
+    if old == 0 {
         page.paragraph(format!("{sum}; every price was asked in the region lately."));
     } else {
-        page.paragraph(format!("{sum}. Without a current price in the region:"));
-        page.list(answer.not_current.iter().map(Into::into).collect());
+        // The table and the remarks below it have basis and age of each.
+        let of = answer.parts.len();
+        page.paragraph(format!(
+            "{sum}. {old} of {of} parts have no current price in the region: ask again before you \
+             order."
+        ));
     }
 }
 
@@ -114,8 +129,7 @@ fn documented(page: &mut Page, answer: &Configuration) {
     }
 }
 
-fn checks(page: &mut Page, answer: &Configuration) {
-    page.heading(2, "Checks");
+pub(crate) fn checks(page: &mut Page, answer: &Configuration) {
     let mut table = Table::new(&["rule", "outcome", "reason"]);
     for check in &answer.checks {
         let word = match check.outcome {
@@ -127,8 +141,7 @@ fn checks(page: &mut Page, answer: &Configuration) {
     page.table(table);
 }
 
-fn power(page: &mut Page, answer: &Configuration) {
-    page.heading(2, "Power, heat, noise");
+pub(crate) fn power(page: &mut Page, answer: &Configuration) {
     let watts = |value: f64| format!("{} W", grouped(value.round() as i64));
     let power = &answer.power;
     let idle = power.idle_w.map_or_else(
@@ -139,14 +152,26 @@ fn power(page: &mut Page, answer: &Configuration) {
     page.list(vec![
         format!("idle: {idle}").into(),
         format!("at most at the wall, and as heat into the room: {wall} ({})", power.basis).into(),
-        format!("{}: {}", noise_words(answer), answer.noise_basis).into(),
+        format!("noise: {} ({})", noise(answer.noise), answer.noise_basis).into(),
     ]);
 }
 
-fn growth(page: &mut Page, answer: &Configuration) {
-    page.heading(2, "Room for growth");
-    page.paragraph(answer.growth.clone());
-    let Some(upgrade) = &answer.upgrade else { return };
+/// The notes on the parts, under a heading of this level; nothing where there are none.
+pub(crate) fn assembly(page: &mut Page, notes: &[PartNote], level: u8) {
+    if notes.is_empty() {
+        return;
+    }
+    page.heading(level, "Notes on the parts");
+    let told = notes.iter().map(|one| {
+        Text::from(format!("{}, {}: {} ({})", one.part, one.about, one.text, one.source))
+    });
+    page.list(told.collect());
+}
+
+/// What can be added later, and the steps to the next size up.
+pub(crate) fn growth(page: &mut Page, room: &str, upgrade: Option<&Upgrade>) {
+    page.paragraph(room);
+    let Some(upgrade) = upgrade else { return };
     page.paragraph(format!(
         "To {}: {}{}",
         upgrade.to,
@@ -171,17 +196,22 @@ fn steps(upgrade: &Upgrade) -> Vec<Text> {
     add.chain(replace).map(Into::into).collect()
 }
 
-fn cost_of_ownership(page: &mut Page, own: &Ownership) {
-    page.heading(2, "What it costs to own");
+pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
     let [little, middling, much] = own.load_hours_per_day;
     let mut lines: Vec<Text> = Vec::new();
     if let Some([low, middle, high]) = own.electricity_per_year {
         lines.push(
             format!(
                 "electricity for {little}, {middling} and {much} hours of full load a day: {}, {} and {} a year, at {} per kWh ({})",
-                money(low), money(middle), money(high), two_digits_of(own.price_per_kwh), own.kwh_basis
+                money(low), money(middle), money(high), per_kwh(own), own.kwh_basis
             )
             .into(),
+        );
+    } else {
+        lines.push(
+            "electricity: not known, since what the machine draws is not recorded; so there is no \
+             cost per month and none per token either"
+                .into(),
         );
     }
     if let Some([low, high]) = own.resale {
@@ -227,7 +257,7 @@ fn cost_of_ownership(page: &mut Page, own: &Ownership) {
         page.table(table);
         match tokens.break_even_years {
             Some([best, worst]) => page.paragraph(format!(
-                "Paid for against these providers after {} to {}.",
+                "Paid for against these providers after {} to {} of such use.",
                 years(best),
                 years(worst)
             )),
@@ -236,27 +266,27 @@ fn cost_of_ownership(page: &mut Page, own: &Ownership) {
     }
     if let Some(rent) = &own.rent {
         let [best, worst] = rent.break_even_hours.map(|hours| {
-            hours.map_or_else(
-                || "never".to_owned(),
-                |hours| format!("{} hours", grouped(hours.round() as i64)),
-            )
+            hours.map_or_else(|| "never".to_owned(), |hours| format!("{} hours", two_digits(hours)))
         });
         let mut text = Text::from(format!(
-            "The same cards for rent: {} to {} an hour ({}); paid for after {best} to {worst} under load",
+            "The same cards for rent: {} to {} an hour ({}); paid for after {best} to {worst} under load; seen at",
             rent.per_hour[0],
             rent.per_hour[1],
             rent.providers.join(", ")
         ));
-        for link in &rent.links {
-            text = text.plain(", ").link("prices", link.clone());
+        for (place, link) in rent.links.iter().enumerate() {
+            let host = link.split("://").nth(1).unwrap_or(link).split('/').next().unwrap_or(link);
+            text = text.plain(if place == 0 { " " } else { ", " }).link(host, link.clone());
         }
+        text = text.plain(".");
         page.paragraph(text);
     }
     page.list(own.assumptions.iter().map(|one| Text::from(one.clone())).collect());
 }
 
-fn two_digits_of(per_kwh: f64) -> String {
-    format!("{per_kwh:.3}")
+/// `CHF 0.277`.
+pub(crate) fn per_kwh(own: &Ownership) -> String {
+    format!("{} {:.3}", own.currency.code(), own.price_per_kwh)
 }
 
 fn years(value: Option<f64>) -> String {

@@ -6,7 +6,7 @@ use localrig_plan::compare::{
 };
 use localrig_plan::price::Price;
 
-use crate::number::{billions, count, gib, money, noise, speed};
+use crate::number::{billions, count, gib, money, noise, speed, two_digits};
 use crate::page::{Align, Column, Page, Table, Text};
 use crate::svg::{Bar, bars};
 
@@ -129,7 +129,7 @@ fn in_short(answer: &MachinesCompared) -> Vec<Text> {
                     sure if model.paired.len() == 1 => format!("; chance to be the faster: {sure}"),
                     sure => format!("; faster {sure}"),
                 };
-                (at, format!("{speed:.0} tok/s{sure}"))
+                (at, format!("{} tok/s{sure}", two_digits(speed)))
             }),
         ));
     }

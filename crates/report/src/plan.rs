@@ -7,7 +7,7 @@ use localrig_plan::candidate::WallBasis;
 use localrig_plan::check::Outcome;
 use localrig_plan::knowledge::Correction;
 use localrig_plan::price::PriceBasis;
-use localrig_plan::verdict::Mark;
+use localrig_plan::verdict::{Line, Mark};
 use serde::Serialize;
 
 use crate::number::{billions, gib, grouped, money, noise, speed, tokens_per_second, two_digits};
@@ -94,7 +94,7 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     ];
     let more = answer.ranked.len().saturating_sub(extent.rows);
     if more > 0 {
-        remarks.push(format!("{more} more: --all"));
+        remarks.push(format!("{more} more: `localrig plan --all`"));
     }
     page.list(remarks.into_iter().map(Text::from).collect());
 }
@@ -103,6 +103,12 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
 fn running_speed(role: &ServedRole) -> String {
     let sign = if role.simulated.is_some() { "" } else { "~" };
     format!("{sign}{}", tokens_per_second(role.per_stream_tok_per_s.value))
+}
+
+/// A speed under the workload with its interval; `~` when it comes from means.
+pub(crate) fn under_load(role: &ServedRole) -> String {
+    let sign = if role.simulated.is_some() { "" } else { "~" };
+    format!("{sign}{}", speed(&role.per_stream_tok_per_s))
 }
 
 /// What the speeds are and where they come from.
@@ -133,16 +139,7 @@ pub(crate) fn configuration(
         page.tree(memory_tree(group));
     }
     page.heading(3, "Requirement");
-    let mut table = Table::new(&["", "line", "wanted", "given"]);
-    for line in &machine.verdict {
-        table.row([
-            line.mark.word().into(),
-            line.requirement.clone().into(),
-            line.wanted.clone().into(),
-            line.given.clone().into(),
-        ]);
-    }
-    page.table(table);
+    page.table(verdict_table(&machine.verdict));
     page.heading(3, "Parts");
     page.table(parts(machine, extent));
     page.list(machine.parts.iter().filter_map(price_remark).collect());
@@ -168,7 +165,7 @@ pub(crate) fn configuration(
         page.list(machine.know.iter().map(fact).collect());
     }
     if !machine.corrections.is_empty() {
-        page.heading(3, "What the documents have wrong about it");
+        page.heading(3, "What earlier documents have wrong about it");
         page.list(machine.corrections.iter().map(correction).collect());
     }
     if !machine.also.is_empty() {
@@ -193,6 +190,20 @@ pub(crate) fn configuration(
         page.table(table);
         page.paragraph(format!("Simulate it again with --place \"{}\"", placed(machine)));
     }
+}
+
+/// Every line of the requirement, met or missed.
+pub(crate) fn verdict_table(lines: &[Line]) -> Table {
+    let mut table = Table::new(&["verdict", "line", "wanted", "given"]);
+    for line in lines {
+        table.row([
+            line.mark.word().into(),
+            line.requirement.clone().into(),
+            line.wanted.clone().into(),
+            line.given.clone().into(),
+        ]);
+    }
+    table
 }
 
 /// The places of a machine's roles, for `localrig simulate --place`.
@@ -261,9 +272,9 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
             );
             let figures = match one.saturated {
                 Some(saturated) => format!(
-                    "saturated: {} requests a second come, {} can be answered",
-                    two_digits(saturated.offered_per_s),
-                    two_digits(saturated.sustainable_per_s)
+                    "saturated: {:.1} requests an hour come, {:.1} can be answered",
+                    saturated.offered_per_s * 3_600.0,
+                    saturated.sustainable_per_s * 3_600.0
                 ),
                 None => figures,
             };
@@ -296,11 +307,12 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
     );
     add("noise", format!("{} ({})", noise(machine.noise), machine.noise_basis));
     add("upgrade path", machine.growth.clone());
+    add("in full", format!("`localrig build \"{}\"`", machine.key));
     table
 }
 
 /// What fills a group of devices, as a tree that ends in what is left.
-fn memory_tree(group: &MemoryGroup) -> Tree {
+pub(crate) fn memory_tree(group: &MemoryGroup) -> Tree {
     let load = |one: &localrig_plan::answer::Load| {
         let total = one.weights_bytes + one.context_bytes + one.overhead_bytes.value;
         Tree {
@@ -356,10 +368,10 @@ fn table_of(parts: &[Part], explain: bool) -> Table {
             continue;
         };
         let amount = part.amount.map_or_else(String::new, money);
-        let place = price
-            .link
-            .clone()
-            .map_or_else(Text::default, |link| Text::default().link("offer", link));
+        let place = price.link.clone().map_or_else(
+            || Text::from("no link"),
+            |link| Text::default().link(if is_page(&link) { "offer" } else { "shop" }, link),
+        );
         let basis = match price.condition {
             localrig_facts::price::Condition::New => price.basis.word().to_owned(),
             other => format!("{}, {}", price.basis.word(), other.word()),
@@ -380,12 +392,25 @@ fn table_of(parts: &[Part], explain: bool) -> Table {
     table
 }
 
+/// Whether an address is of a page and not of a whole site.
+fn is_page(link: &str) -> bool {
+    let path = link.split("://").nth(1).and_then(|rest| rest.split_once('/'));
+    path.is_some_and(|(_, path)| !path.is_empty())
+}
+
 /// What else is to be said of a price: where sources disagree, and what was too old to use.
 pub(crate) fn price_remark(part: &Part) -> Option<Text> {
     let price = part.price.as_ref()?;
     let mut said = Vec::new();
     if price.basis == PriceBasis::Derived {
-        said.push(format!("asked {} by {}", price.asked, price.shop));
+        let by = price.shop.as_str();
+        said.push(match by.strip_prefix("No ") {
+            Some(nobody) => format!("asked {}, no {nobody}", price.asked),
+            None => format!("asked {} by {by}", price.asked),
+        });
+    }
+    if price.link.is_none() {
+        said.push(format!("reported by \"{}\"", price.source));
     }
     if price.basis != PriceBasis::Regional {
         said.push(format!("{} days old", price.age_days));
@@ -465,7 +490,7 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
             .collect();
         let more = answer.unpriced.len().saturating_sub(items.len());
         if more > 0 {
-            items.push(Text::from(format!("and {more} more: --all")));
+            items.push(Text::from(format!("and {more} more: `localrig plan --all`")));
         }
         page.list(items);
     }
@@ -478,13 +503,17 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
         let shown = group.machines.iter().take(extent.rejected);
         let mut items: Vec<Text> = shown
             .map(|one| {
-                let cost = one.cost.map_or_else(String::new, |cost| format!(" ({})", money(cost)));
+                // Over budget it is the cost that decides.
+                let told =
+                    |cost: &localrig_facts::Money| !one.decided_by.starts_with(&money(*cost));
+                let cost = one.cost.filter(told);
+                let cost = cost.map_or_else(String::new, |cost| format!(" ({})", money(cost)));
                 Text::from(format!("{}{cost}: {}", one.name, one.decided_by))
             })
             .collect();
         let more = group.machines.len().saturating_sub(items.len());
         if more > 0 {
-            items.push(Text::from(format!("and {more} more: --all")));
+            items.push(Text::from(format!("and {more} more: `localrig plan --all`")));
         }
         page.list(items);
     }

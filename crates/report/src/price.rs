@@ -6,7 +6,7 @@ use localrig_plan::drift::{DriftAnswer, DriftLine};
 use localrig_plan::price::{Price, PriceBasis};
 use serde::Serialize;
 
-use crate::number::grouped;
+use crate::number::{grouped, money};
 use crate::page::{Page, Table, Text};
 
 /// Prices of items.
@@ -60,7 +60,12 @@ pub fn show(answer: &PriceAnswer) -> Page {
         };
         table.row([
             name.into(),
-            price.amount.to_string().into(),
+            // What was converted is no better than whole units.
+            match price.basis {
+                PriceBasis::Derived => money(price.amount),
+                _ => price.amount.to_string(),
+            }
+            .into(),
             price.date.clone().into(),
             days(price.age_days).into(),
             price.condition.word().into(),
@@ -103,7 +108,7 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
         said.push(format!("{derivation}, asked by {}", price.shop));
     }
     if let Some([low, high]) = price.spread {
-        said.push(format!("sources say {low} to {high}"));
+        said.push(format!("sources say {} to {}", money(low), money(high)));
     }
     if let Some(stale) = &price.stale_regional {
         said.push(format!("in the region last seen at {} on {}", stale.amount, stale.date));

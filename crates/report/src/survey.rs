@@ -60,7 +60,7 @@ fn row(one: &Surveyed) -> [Text; 5] {
         figure(one.memory_gib).into(),
         figure(one.bandwidth_gb_per_s).into(),
         one.reason.clone().into(),
-        one.noted.join(", ").into(),
+        one.noted.join(", ").replace('-', " ").into(),
     ]
 }
 

@@ -8,6 +8,7 @@ use localrig_facts::{Catalog, Date};
 use localrig_plan::answer::PlanAnswer;
 use localrig_plan::detail::details;
 use localrig_plan::fit::{FitQuestion, fit};
+use localrig_plan::near_miss::near_misses;
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::quality::abilities;
@@ -134,6 +135,7 @@ fn repository(
     let plan = planner.plan();
     let answer = PlanAnswer::new(catalog, &plan);
     let details = details(market, &plan, &answer)?;
+    let near_misses = near_misses(&planner, &plan)?;
     let survey = survey::survey(market, &plan)?;
     let mut tiers = Vec::new();
     for tier in catalog.all::<Tier>()?.values() {
@@ -167,8 +169,10 @@ fn repository(
     let (documents, charts) = documents(Answers {
         catalog,
         requirement,
+        as_of: market.date,
         plan: &answer,
         details: &details,
+        near_misses: &near_misses,
         survey: &survey,
         tiers: &tiers,
         models: &models,

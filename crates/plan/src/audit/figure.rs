@@ -16,7 +16,10 @@ macro_rules! pattern {
 /// A figure or a range of figures; separators of thousands and of decimals of both languages.
 const FIGURES: &str = r"(?:~|≈|about |around |roughly |rund |etwa |ca\. ?)?\s?(\d[\d.,'’\x{a0}\x{202f}]*\d|\d)(?:\s?(?:-|–|to|bis)\s?~?(\d[\d.,'’\x{a0}\x{202f}]*\d|\d))?";
 
-pattern!(SEVERAL, r"(?i)\b[2-9]\s?[x×]\s");
+pattern!(
+    SEVERAL,
+    r"(?i)\b[2-9]\s?[x×]\s|\b(?:two|three|four|both|dual|pair of|zwei|drei|vier|beide)\s(?:\w+\s)?(?:RTX|GeForce|Radeon|Quadro|Tesla|DGX|GB10|Arc|cards?\b|GPUs?\b|Karten\b|\d{4}s?\b)"
+);
 pattern!(TOKENS, r"(?i)\b(\d+(?:[.,]\d+)?)\s?([km])\b");
 pattern!(WHOLE_TOKENS, r"(?i)\b(\d{1,3}(?:[.,'’\x{202f}]\d{3})+|\d{4,7})\b");
 pattern!(PLAIN, &format!("^{FIGURES}"));
@@ -25,7 +28,7 @@ pattern!(BANDWIDTH, &format!(r"{FIGURES}\s?(GB|TB)(?:/s|ps| per second| pro Seku
 pattern!(
     MEMORY,
     &format!(
-        r"(?i){FIGURES}[\s-]?Gi?B\s(?:of\s)?(?:fast\s)?(?:GDDR\w*|HBM\w*|LPDDR\w*|VRAM|unified|video memory|graphics memory|Grafikspeicher|Videospeicher)"
+        r"(?i){FIGURES}[\s-]?(?:Gi?B|gigs?|gigabytes?)\s(?:of\s)?(?:fast\s)?(?:GDDR\w*|HBM\w*|LPDDR\w*|VRAM|unified|video memory|graphics memory|Grafikspeicher|Videospeicher)"
     )
 );
 pattern!(
@@ -55,6 +58,18 @@ pattern!(
         r"(?i)(?:^|[\s(*]){FIGURES}\s?(?:B|bn|billion|Mrd\.?|Milliarden)\s(?:parameters\s|of them\s|are\s|aktive?n?\b|davon\s)?(?:active\b|activated\b|aktiv\w*|per token|pro Token|Parameter aktiv)|(?:activat\w+|aktiviert)\s(?:only\s|just\s|nur\s)?{FIGURES}\s?(?:B|bn|billion|Mrd\.?|Milliarden)\b|(?:active|aktive) param\w*\W{{0,4}}\s?{FIGURES}\s?(?:B|bn|billion|Mrd\.?|Milliarden)\b"
     )
 );
+// All parameters: `117B total`, `has 117 billion parameters`, `mit 117 Mrd. Parametern`.
+pattern!(
+    TOTAL,
+    &format!(
+        r"(?i)(?:\b(?:has|have|with|of|packs|counts|hat|mit|besitzt|zählt)\s|\(|[:,]\s){FIGURES}\s?(?:B|bn|billion|Mrd\.?|Milliarden)[\s-](?:total\b|parameters?\b|params?\b|Parametern?\b|insgesamt\b)"
+    )
+);
+// `has a 256k context window`, `handles a 262K context`, `bietet 128K Kontext`.
+pattern!(
+    CONTEXT_HELD,
+    r"(?i)\b(?:has|have|offers|provides|features|supports|handles|takes|comes with|ships with|hat|bietet|besitzt|unterstützt)\s(?:only\s|just\s|nur\s)?(?:an?\s|ein(?:en?)?\s)?(?:native\s|maximum\s|full\s|natives?\s)?~?(\d[\d.,'’]*\s?[KM])(?:[\s-]tokens?)?[\s-](?:of context|context|Kontext)"
+);
 // A limit that is said of a model, not a length that somebody wants.
 pattern!(
     CONTEXT,
@@ -79,6 +94,23 @@ pattern!(
         r"(?i)\b(Q4(?:_K_M)?|MXFP4|Q8(?:_0)?|Q6_K|Q5_K_M|FP16|BF16|4[\s-]?bit|8[\s-]?bit)\b[^;:|]{{1,40}}?\s(?:takes|needs|weighs|comes to|braucht|belegt|wiegt)\s(?:only\s|just\s|nur\s)?{FIGURES}\s?GB\b"
     )
 );
+// `Q4 sizes: 72B about 44 GB, 32B about 20 GB`; and a size in it.
+pattern!(
+    SIZES,
+    r"(?i)\b(Q4(?:_K_M)?|MXFP4|Q8(?:_0)?|Q6_K|Q5_K_M|FP16|BF16|4[\s-]?bit|8[\s-]?bit)[\s-](?:file\s|weight\s|model\s)?(?:sizes?|weights|Grössen?|Größen?)[^:|.;]{0,30}:\s([^|;]*)"
+);
+pattern!(GIGABYTES, &format!(r"{FIGURES}\s?GB\b"));
+// The figure first: `the KV cache grows to 42.9 GB at 128K`; and lists of both.
+pattern!(
+    KV_CACHE_AT,
+    &format!(
+        r"(?i)KV[\s-]?cache\b[^.;:|]{{0,40}}?\s{FIGURES}\s?(Gi?B)\s(?:at|for|with|bei|für|mit)\s(?:a\s)?(\d[\d.,'’]*\s?[KM])\b"
+    )
+);
+pattern!(
+    KV_CACHES,
+    r"(?i)((?:\d[\d.]*(?:, | and |, and | und )){0,8}\d[\d.]*)\s?(Gi?B)\s(?:of\s|an\s)?KV[\s-]?cache\s(?:at|for|with|bei|für|mit)\s((?:\d[\d.]*\s?[KM](?:, | and |, and | und )){0,8}\d[\d.]*\s?[KM])\b"
+);
 pattern!(
     KV_CACHE,
     &format!(
@@ -88,7 +120,7 @@ pattern!(
 pattern!(
     SPEED,
     &format!(
-        r"{FIGURES}\+?\s?(?:tok/s|tokens?/s(?:ec)?|t/s|tps\b|tok/sec|tokens per second|tokens a second|Token/s|Tokens?\spro\sSekunde)"
+        r"{FIGURES}\+?\s?(?:tok/s|[Tt]okens?/s(?:ec)?|t/s|tps\b|tok/sec|tokens per second|tokens a second|Token/s|Tokens?\spro\sSekunde)"
     )
 );
 const AMOUNT: &str = r"(\d[\d.,'’\x{a0}\x{202f}]*\d)";
@@ -122,6 +154,15 @@ pub(super) fn number(text: &str, thousands: bool) -> Option<f64> {
         _ => plain,
     };
     written.parse().ok()
+}
+
+/// The items of a list in words: `8K, 32K and 128K`.
+pub(super) fn items(list: &str) -> impl Iterator<Item = &str> {
+    list.split(", ")
+        .flat_map(|part| part.split(" and "))
+        .flat_map(|part| part.split(" und "))
+        .map(|part| part.trim().trim_start_matches("and ").trim_start_matches("und "))
+        .filter(|part| !part.is_empty())
 }
 
 /// Whether figures of a quantity are large and whole: `1.792 GB/s` is a German 1,792 then.
@@ -197,6 +238,22 @@ pub(super) fn figure_in(quantity: Quantity, cell: &str) -> Option<[f64; 2]> {
             "no" | "none" | "–" | "-" | "nein" | "kein" | "keine" => Some([0.0; 2]),
             _ => None,
         },
+        Quantity::Passive => {
+            let lower = cell.to_lowercase();
+            let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+            if has(&["passiv", "fanless", "lüfterlos"]) {
+                Some([1.0; 2])
+            } else if has(&["fan", "blower", "activ", "aktiv", "axial", "lüfter"]) {
+                Some([0.0; 2])
+            } else {
+                None
+            }
+        }
+        Quantity::Mixture => match cell.to_lowercase().as_str() {
+            "moe" | "mixture" | "mixture of experts" | "mixture-of-experts" => Some([1.0; 2]),
+            "dense" | "dicht" => Some([0.0; 2]),
+            _ => None,
+        },
         Quantity::Context => tokens_in(cell).map(|tokens| [tokens as f64; 2]),
         Quantity::Bandwidth => bandwidth(&BANDWIDTH.captures(cell)?),
         // `70B (all)` is a dense model; `20B` alone is a count.
@@ -218,8 +275,22 @@ pub(super) fn figure_in(quantity: Quantity, cell: &str) -> Option<[f64; 2]> {
             range(&PLAIN.captures(bare)?, 1, quantity)
         }
         // They need more than a table says: how many streams, and what runs beside.
-        Quantity::StreamShare | Quantity::LoadedSpeed => None,
+        Quantity::StreamShare | Quantity::LoadedSpeed | Quantity::SoldSingly => None,
     }
+}
+
+/// The figure of a cell below a heading that may hold the unit: `TDP (W)`, `Bandwidth, GB/s`.
+pub(super) fn figure_below(quantity: Quantity, heading: &str, cell: &str) -> Option<[f64; 2]> {
+    let bare = || range(&PLAIN.captures(cell)?, 1, quantity);
+    figure_in(quantity, cell).or_else(|| match quantity {
+        Quantity::Bandwidth if heading.contains("gb/s") => bare(),
+        Quantity::Bandwidth if heading.contains("tb/s") => {
+            range(&PLAIN.captures(cell)?, 1, Quantity::Speed).map(|says| says.map(|it| it * 1000.0))
+        }
+        Quantity::Power if heading.contains("(w)") || heading.ends_with(", w") => bare(),
+        Quantity::ActiveParameters | Quantity::TotalParameters if heading.contains("(b)") => bare(),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

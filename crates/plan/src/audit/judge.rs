@@ -9,7 +9,7 @@ use localrig_estimate::work::Work;
 use localrig_facts::claim::{Quantity, Statement, Verdict};
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
-use localrig_facts::gpu::{Gpu, GpuKind, NvLink};
+use localrig_facts::gpu::{Cooling, Gpu, GpuKind, NvLink};
 use localrig_facts::machine::{Device, Machine, parse_machine};
 use localrig_facts::model::Model;
 use localrig_facts::system::System;
@@ -20,6 +20,7 @@ use serde::Serialize;
 use super::crowd::crowd;
 use crate::option::usual_format;
 use crate::price::{Goods, Market};
+use crate::survey::word_of;
 
 /// What holds, and how the statement stands to it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -51,7 +52,13 @@ fn tolerance(quantity: Quantity) -> f64 {
         // 128K is 131,072 to one and 128,000 to another.
         Quantity::Context | Quantity::Memory | Quantity::Bandwidth => 0.03,
         Quantity::KvCache => 0.02,
-        Quantity::Nvlink | Quantity::Speed | Quantity::StreamShare | Quantity::LoadedSpeed => 0.0,
+        Quantity::Nvlink
+        | Quantity::Passive
+        | Quantity::SoldSingly
+        | Quantity::Mixture
+        | Quantity::Speed
+        | Quantity::StreamShare
+        | Quantity::LoadedSpeed => 0.0,
     }
 }
 
@@ -60,7 +67,12 @@ fn tolerance(quantity: Quantity) -> f64 {
 pub fn judge(market: &Market<'_>, said: &Statement) -> Judgement {
     let catalog = market.catalog;
     match said.quantity {
-        Quantity::Memory | Quantity::Bandwidth | Quantity::Power | Quantity::Nvlink => {
+        Quantity::Memory
+        | Quantity::Bandwidth
+        | Quantity::Power
+        | Quantity::Nvlink
+        | Quantity::Passive
+        | Quantity::SoldSingly => {
             subject(catalog, said).map_or_else(Judgement::unknown, |one| hardware(said, &one))
         }
         Quantity::Price => {
@@ -69,6 +81,7 @@ pub fn judge(market: &Market<'_>, said: &Statement) -> Judgement {
         Quantity::TotalParameters | Quantity::ActiveParameters | Quantity::Context => {
             model(catalog, said).unwrap_or_else(Judgement::unknown)
         }
+        Quantity::Mixture => mixture(catalog, said).unwrap_or_else(Judgement::unknown),
         Quantity::Size => size(catalog, said).unwrap_or_else(Judgement::unknown),
         Quantity::KvCache => kv_cache(catalog, said).unwrap_or_else(Judgement::unknown),
         Quantity::Speed => speed(catalog, said).unwrap_or_else(Judgement::unknown),
@@ -151,6 +164,8 @@ fn hardware(said: &Statement, one: &Subject<'_>) -> Judgement {
             ("board.tdp_w", gpu.board.tdp_w.map(localrig_facts::unit::Watts::get))
         }
         Quantity::Nvlink => return nvlink(said, one),
+        Quantity::Passive => return passive(said, one),
+        Quantity::SoldSingly => return sold_singly(said, one),
         _ => return memory(said, one),
     };
     let Some(holds) = holds else {
@@ -197,14 +212,61 @@ fn nvlink(said: &Statement, one: &Subject<'_>) -> Judgement {
         return Judgement::unknown(format!("NVLink of {} is not recorded", one.name));
     };
     let has = link != NvLink::None;
-    let holds = match link {
-        NvLink::None => "no NVLink",
-        NvLink::Bridge => "NVLink by a bridge between two",
-        NvLink::Carrier => "NVLink on a carrier board",
-    };
+    let holds = link.words();
     let verdict = if has == (said.says[1] > 0.0) { Verdict::Right } else { Verdict::Wrong };
     let source = vouched(one.gpu_id, one.gpu, "link.nvlink");
     Judgement { verdict, holds: format!("{}: {holds}", one.name), source }
+}
+
+fn passive(said: &Statement, one: &Subject<'_>) -> Judgement {
+    let Some(cooling) = one.gpu.board.cooling else {
+        return Judgement::unknown(format!("cooling of {} is not recorded", one.name));
+    };
+    if matches!(cooling, Cooling::Partner | Cooling::System) {
+        let holds = format!("cooling of {}: {}", one.name, cooling.words());
+        return Judgement::unknown(holds);
+    }
+    let (is, holds) = (cooling == Cooling::Passive, cooling.words());
+    let verdict = if is == (said.says[1] > 0.0) { Verdict::Right } else { Verdict::Wrong };
+    let source = vouched(one.gpu_id, one.gpu, "board.cooling");
+    Judgement { verdict, holds: format!("{}: {holds}", one.name), source }
+}
+
+/// Whether private buyers can get it by itself; what is sold inside a machine only cannot.
+fn sold_singly(said: &Statement, one: &Subject<'_>) -> Judgement {
+    let status = match one.system {
+        Some(system) => &system.status,
+        None => &one.gpu.status,
+    };
+    if status.is_empty() {
+        return Judgement::unknown(format!("where {} is sold is not recorded", one.name));
+    }
+    let singly = status.iter().any(|one| one.is_buyable());
+    if singly && one.system.is_none() && one.gpu.kind != GpuKind::Card {
+        return Judgement::unknown(format!(
+            "{} is sold, but is no card: it needs the machine or the board it belongs on",
+            one.name
+        ));
+    }
+    let words: Vec<&str> = status.iter().map(|one| word_of(*one)).collect();
+    let verdict = if singly == (said.says[1] > 0.0) { Verdict::Right } else { Verdict::Wrong };
+    Judgement {
+        verdict,
+        holds: format!("{}: {}", one.name, words.join(", ")),
+        source: vouched(one.gpu_id, one.gpu, "status"),
+    }
+}
+
+fn mixture(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
+    let (id, model) = named(catalog, said)?;
+    let is = work(catalog, (id, model), "f16")?.is_mixture();
+    let verdict = if is == (said.says[1] > 0.0) { Verdict::Right } else { Verdict::Wrong };
+    let kind = if is { "a mixture of experts" } else { "dense" };
+    Ok(Judgement {
+        verdict,
+        holds: format!("{} is {kind}", model.name),
+        source: "the model's dimensions in the catalog".to_owned(),
+    })
 }
 
 /// A price is right while sources of the day still say it, outdated after.

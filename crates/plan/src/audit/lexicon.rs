@@ -1,16 +1,20 @@
 //! Names of machines and models in running text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use localrig_facts::gpu::Gpu;
 use localrig_facts::model::Model;
 use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
+use regex::Regex;
 
 /// Spellings of the catalog's machines and models, and of families of them.
 #[derive(Clone, Debug, Default)]
 pub struct Lexicon {
     names: BTreeMap<String, BTreeSet<Id>>,
+    /// Dense models by the size in their names, in lower case: `70b`.
+    classes: BTreeMap<String, BTreeSet<Id>>,
 }
 
 /// A name that was found.
@@ -20,6 +24,8 @@ pub(super) struct Mention {
     pub(super) at: (usize, usize),
     /// What it can mean.
     pub(super) ids: BTreeSet<Id>,
+    /// The size it names instead of a model: `70B`. What is said then holds when it holds of any.
+    pub(super) class: Option<String>,
 }
 
 impl Mention {
@@ -28,6 +34,27 @@ impl Mention {
         self.ids.iter().all(|id| id.folder() == "model")
     }
 }
+
+macro_rules! pattern {
+    ($name:ident, $pattern:expr) => {
+        static $name: LazyLock<Regex> =
+            LazyLock::new(|| Regex::new($pattern).expect("a pattern that compiles"));
+    };
+}
+
+pattern!(SIZE, r"^\d+(?:\.\d+)?b$");
+pattern!(
+    CLASS,
+    r"(?i)(?:\b(?:an?|any|every|ein|eine|einem|einen|dense)\s|[:,|]\s|^)(\d{1,3}(?:\.\d)?B)\b"
+);
+pattern!(
+    BEFORE_NUMBER,
+    r"(?i)\b(?:the|an?|one|used|single|second|die|der|eine[rn]?|gebrauchte)\s$"
+);
+pattern!(
+    AFTER_NUMBER,
+    r"(?i)^(?:['’]s\b|[,;:)]|\.(?:\s|$)|$|\s(?:still|only|just|also|has|had|is|gives|offers|draws|pulls|moves|reads|carries|packs|delivers|supports|lacks|dropped|lost|with|hat|ist|bietet|zieht|liefert|mit|hat nur)\b)"
+);
 
 /// Words that a name may be written without.
 const OPTIONAL: [&str; 12] = [
@@ -110,7 +137,38 @@ impl Lexicon {
                 && ids.len() <= if numbered { 4 } else { 1 }
                 && !(models && kinds.len() > 1)
         });
-        Ok(Self { names })
+        let mut classes: BTreeMap<String, BTreeSet<Id>> = BTreeMap::new();
+        for (id, model) in catalog.all::<Model>()? {
+            let all = model.parameters.total;
+            let sizes = tokens(id.short());
+            let mut sizes = sizes.iter().filter(|one| SIZE.is_match(one));
+            // `30b-a3b` is a mixture, whose size says little of what it takes to run.
+            if let (Some(size), None) = (sizes.next(), sizes.next())
+                && model.parameters.active.is_none_or(|active| active == all)
+            {
+                classes.entry(size.clone()).or_default().insert(id.clone());
+            }
+        }
+        Ok(Self { names, classes })
+    }
+
+    /// Dense models that a text names by their size alone: `a 70B`, `dense 32B`, `: 72B`.
+    pub(super) fn classes(&self, text: &str) -> Vec<Mention> {
+        let named = self.mentions(text);
+        let sized = CLASS.captures_iter(text).filter_map(|one| {
+            let (size, after) = (one.get(1)?, text[one.get(0)?.end()..].trim_start());
+            let counted = ["active", "total", "param", "aktiv", "token", "of "];
+            let inside = named.iter().any(|it| it.at.0 <= size.start() && size.end() <= it.at.1);
+            if inside || counted.iter().any(|word| after.to_lowercase().starts_with(word)) {
+                return None;
+            }
+            Some(Mention {
+                at: (size.start(), size.end()),
+                ids: self.classes.get(&size.as_str().to_lowercase())?.clone(),
+                class: Some(size.as_str().to_owned()),
+            })
+        });
+        sized.collect()
     }
 
     /// Every name in a text, from left to right, the longest at each place.
@@ -134,17 +192,57 @@ impl Lexicon {
                     best = Some((length, ids));
                 }
             }
-            match best {
-                Some((length, ids)) => {
-                    let at = (words[index].0, words[index + length].1);
-                    found.push(Mention { at, ids: ids.clone() });
-                    index += length + 1;
-                }
-                None => index += 1,
-            }
+            let Some((length, ids)) = best else {
+                found.extend(self.by_number(text, words[index]));
+                index += 1;
+                continue;
+            };
+            let next = words.get(index + length + 1);
+            let (ids, more) = narrowed(text, ids, words[index + length].1, next);
+            let at = (words[index].0, words[index + length + more].1);
+            found.push(Mention { at, ids, class: None });
+            index += length + more + 1;
         }
         found
     }
+
+    /// A card by its bare number, where the words around it leave no doubt: `a used 3090 draws`.
+    fn by_number(&self, text: &str, at: (usize, usize)) -> Option<Mention> {
+        let number = &text[at.0..at.1];
+        let digits = number.trim_end_matches('s');
+        if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let fits = BEFORE_NUMBER.is_match(&text[..at.0]) && AFTER_NUMBER.is_match(&text[at.1..]);
+        let ids =
+            ["rtx", "rx"].iter().find_map(|series| self.names.get(&format!("{series}{digits}")));
+        let ids = ids.filter(|_| fits)?;
+        Some(Mention { at, ids: ids.clone(), class: None })
+    }
+}
+
+/// Those of a family that the word right after it means: `H100 SXM` is not the PCIe card. With the
+/// number of words that were taken for that.
+fn narrowed(
+    text: &str,
+    ids: &BTreeSet<Id>,
+    end: usize,
+    next: Option<&(usize, usize)>,
+) -> (BTreeSet<Id>, usize) {
+    let whole = || (ids.clone(), 0);
+    let Some((from, to)) = next.filter(|_| ids.len() > 1).copied() else { return whole() };
+    let word = &text[from..to];
+    let adjoins = matches!(&text[end..from], " " | "-");
+    if !adjoins || word.len() < 3 || !word.starts_with(char::is_uppercase) {
+        return whole();
+    }
+    let lower = word.to_lowercase();
+    let meant: BTreeSet<Id> = ids
+        .iter()
+        .filter(|id| id.short().split('-').any(|part| part.starts_with(&lower)))
+        .cloned()
+        .collect();
+    if meant.is_empty() { whole() } else { (meant, 1) }
 }
 
 fn tokens(text: &str) -> Vec<Token> {

@@ -5,6 +5,7 @@
 
 mod crowd;
 mod figure;
+mod flag;
 mod judge;
 mod lexicon;
 mod read;
@@ -138,7 +139,7 @@ pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, Ca
             let key = format!("{one:?}");
             cache.entry(key).or_insert_with(|| judge(market, one)).clone()
         });
-        let judged = together(all.collect());
+        let judged = together(all.collect(), said.of_any);
         findings.push(Finding {
             line: said.line,
             said: said.words.clone(),
@@ -158,9 +159,15 @@ pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, Ca
     })
 }
 
-/// One verdict on what was said of a family: right of all, wrong of all, or true of some only.
-fn together(mut all: Vec<Judgement>) -> Judgement {
+/// One verdict on what was said of a family: right of all, wrong of all, or true of some only. What
+/// is said of a class of models holds when it holds of any of them.
+fn together(mut all: Vec<Judgement>, of_any: bool) -> Judgement {
     all.sort_by_key(|one| one.verdict);
+    if of_any {
+        // What cannot be computed of one says nothing of the class.
+        let known = all.iter().rposition(|one| one.verdict != Verdict::Unverified);
+        return all.swap_remove(known.unwrap_or(0));
+    }
     let right = all.iter().filter(|one| one.verdict == Verdict::Right).count();
     let misleading = all.iter().filter(|one| one.verdict.misleads()).count();
     if right > 0 && misleading > 0 {
@@ -265,6 +272,18 @@ pub(crate) fn words(names: &str, said: &Statement) -> String {
         Quantity::Nvlink => {
             let has = if high > 0.0 { "has" } else { "has no" };
             format!("{names} {has} NVLink")
+        }
+        Quantity::Passive => {
+            let is = if high > 0.0 { "has no fan" } else { "has a fan" };
+            format!("{names} {is} of its own")
+        }
+        Quantity::SoldSingly => {
+            let is = if high > 0.0 { "is" } else { "is not" };
+            format!("{names} {is} sold singly")
+        }
+        Quantity::Mixture => {
+            let is = if high > 0.0 { "is a mixture of experts" } else { "is dense" };
+            format!("{names} {is}")
         }
         Quantity::KvCache => {
             let context = said.context_tokens.unwrap_or_default();

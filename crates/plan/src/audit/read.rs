@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::figure::{SEVERAL, figure_in, tokens_in};
+use super::figure::{SEVERAL, figure_below, tokens_in};
 use super::lexicon::{Lexicon, Mention};
 use super::sentence::sentences;
 use super::words;
@@ -21,6 +21,8 @@ pub struct Said {
     pub words: String,
     /// The statement, once for every machine or model it can mean.
     pub statements: Vec<Statement>,
+    /// Whether it is of a class, such as `a 70B`: it holds when it holds of any of them.
+    pub of_any: bool,
 }
 
 /// Every statement of a Markdown text.
@@ -36,6 +38,10 @@ pub fn read(lexicon: &Lexicon, text: &str) -> Vec<Said> {
     for (index, line) in text.lines().enumerate() {
         let number = index + 1;
         let trimmed = line.trim();
+        // A command line says nothing of the machine that it names.
+        if fenced && trimmed.starts_with("$ ") {
+            continue;
+        }
         let is_table = trimmed.starts_with('|');
         if is_table || starts_anew(trimmed) || fenced {
             paragraph.read(lexicon, section.as_ref(), &mut found);
@@ -135,44 +141,99 @@ struct Column {
     named: Vec<Mention>,
     /// Format of a size.
     format: Option<&'static str>,
+    /// The heading in lower case, which may hold the unit.
+    title: String,
 }
 
 impl Column {
     fn of(lexicon: &Lexicon, title: &str) -> Self {
         let lower = title.to_lowercase();
+        // `VRAM (GB)`, `Bandwidth, GB/s`.
+        let bare = lower.split(['(', ',', '[']).next().unwrap_or(&lower).trim();
         let has = |word: &str| lower.contains(word);
-        let quantity = if has("tok/s") {
-            Some(Quantity::Speed)
+        let is = |words: &[&str]| words.contains(&bare);
+        let of_many = ["prompt", "prefill", "pp", "total", "aggregate", "batch", "concurren"];
+        let speed = ["tok/s", "tokens/s", "token/s", "t/s", "tokens per second"];
+        let format = formats(&lower);
+        let quantity = if speed.iter().any(|word| has(word)) {
+            (!of_many.iter().any(|word| has(word))).then_some(Quantity::Speed)
         } else if (has("kv cache") || has("kv-cache")) && !has("int8") && !has("concurrent") {
             Some(Quantity::KvCache)
         } else if has("nvlink") {
             Some(Quantity::Nvlink)
-        } else if has("bandwidth") || has("bandbreite") {
+        } else if has("bandwidth") || has("bandbreite") || is(&["bw", "mem bw", "memory bw"]) {
             Some(Quantity::Bandwidth)
-        } else if has("tdp") || has("leistungsaufnahme") {
+        } else if has("tdp")
+            || has("leistungsaufnahme")
+            || is(&["tgp", "tbp", "board power", "power", "power limit", "power draw"])
+        {
             Some(Quantity::Power)
-        } else if has("active") || has("aktive") {
+        } else if is(&["cooling", "cooler", "kühlung"]) {
+            Some(Quantity::Passive)
+        } else if has("active") || has("aktiv") {
             Some(Quantity::ActiveParameters)
-        } else if has("total params") || lower == "params" || lower == "parameters" {
+        } else if has("total params")
+            || is(&["params", "parameters", "parameter", "total parameters", "gesamtparameter"])
+        {
             Some(Quantity::TotalParameters)
-        } else if has("size") && (has("q4") || has("fp16")) {
+        } else if ["size", "grösse", "größe", "weights"].iter().any(|word| has(word))
+            && format.is_some()
+        {
             Some(Quantity::Size)
-        } else if (has("context") || has("kontext")) && !has("cache") {
+        } else if (has("context") || has("kontext"))
+            && !["cache", "largest", "fits", "used", "tok", "passt"].iter().any(|word| has(word))
+        {
             Some(Quantity::Context)
-        } else if ["vram", "memory", "speicher", "grafikspeicher"].contains(&lower.as_str()) {
+        } else if is(&MEMORY_TITLES) {
             Some(Quantity::Memory)
         } else if has("chf") {
             Some(Quantity::Price)
         } else {
             None
         };
-        let format = match quantity {
-            Some(Quantity::Size) if has("fp16") => Some("f16"),
-            Some(Quantity::Size) => Some("q4_k_m"),
-            _ => None,
-        };
-        Self { quantity, named: lexicon.mentions(title), format }
+        let format = format.filter(|_| quantity == Some(Quantity::Size));
+        Self { quantity, named: lexicon.mentions(title), format, title: lower }
     }
+}
+
+impl Column {
+    /// Whether a cell of this column leaves a speed one of generation for one stream.
+    fn is_single(&self, cell: &str) -> bool {
+        let lower = cell.to_lowercase();
+        let prompts = ["prompt", "prefill", "pp5", "pp1", "pp2", "pp4", "pp8"];
+        let many = ["streams", "concurren", "users", "batch", "requests"];
+        let counted = many.iter().any(|word| self.title.contains(word));
+        let one = || cell.trim().parse::<f64>().map_or(true, |number| number <= 1.0);
+        !prompts.iter().any(|word| lower.starts_with(word)) && (!counted || one())
+    }
+}
+
+/// Headings of a card's memory.
+const MEMORY_TITLES: [&str; 11] = [
+    "vram",
+    "memory",
+    "mem",
+    "gpu memory",
+    "video memory",
+    "graphics memory",
+    "unified memory",
+    "memory size",
+    "speicher",
+    "grafikspeicher",
+    "videospeicher",
+];
+
+/// The format that a heading names.
+fn formats(title: &str) -> Option<&'static str> {
+    let known = [
+        ("fp16", "f16"),
+        ("bf16", "f16"),
+        ("q8", "q8_0"),
+        ("8-bit", "q8_0"),
+        ("q4", "q4_k_m"),
+        ("4-bit", "q4_k_m"),
+    ];
+    known.iter().find(|(word, _)| title.contains(word)).map(|(_, format)| *format)
 }
 
 fn row(
@@ -195,18 +256,33 @@ fn row(
     if several {
         return;
     }
-    let of_row = cells.first().and_then(|cell| Column::of(lexicon, cell).quantity);
+    let row_head = cells.first().map(|cell| Column::of(lexicon, cell));
+    let of_row = row_head.as_ref().and_then(|one| one.quantity);
+    let single = columns.iter().zip(&cells).all(|(column, cell)| column.is_single(cell));
     for (column, cell) in columns.iter().zip(&cells) {
         // `| VRAM | 32 GB | 24 GB |` below the names of two cards.
         let of_row = if column.named.is_empty() { None } else { of_row };
         let Some(quantity) = column.quantity.or(of_row) else { continue };
+        if quantity == Quantity::Speed && !single {
+            continue;
+        }
+        let heading = match (&row_head, column.quantity) {
+            (Some(head), None) => &head.title,
+            _ => &column.title,
+        };
         let of_column = |model: bool| column.named.iter().find(|one| one.is_model() == model);
-        let machine = of_column(false).or(first(false));
+        // `| Model on RTX 5090 | tok/s |`, or a section about one card.
+        let of_table = columns.first().and_then(|one| one.named.iter().find(|it| !it.is_model()));
+        let of_speed = || of_table.or(topic.filter(|it| !it.is_model()));
+        let machine = of_column(false).or(first(false)).or_else(|| match quantity {
+            Quantity::Speed => of_speed(),
+            _ => None,
+        });
         let model = of_column(true).or(first(true)).or(match quantity {
             Quantity::KvCache => topic.filter(|one| one.is_model()),
             _ => None,
         });
-        let Some(says) = figure_in(quantity, cell) else { continue };
+        let Some(says) = figure_below(quantity, heading, cell) else { continue };
         let about = About {
             quantity,
             machine,
@@ -230,9 +306,13 @@ pub(super) struct About<'m> {
 impl About<'_> {
     /// The statement about every machine or model that can be meant, if it is complete.
     pub(super) fn said(&self, line: usize, says: [f64; 2]) -> Option<Said> {
-        use Quantity::{Bandwidth, KvCache, Memory, Nvlink, Power, Price, Speed};
-        let wants_machine =
-            matches!(self.quantity, Memory | Bandwidth | Power | Nvlink | Price | Speed);
+        use Quantity::{
+            Bandwidth, KvCache, Memory, Nvlink, Passive, Power, Price, SoldSingly, Speed,
+        };
+        let wants_machine = matches!(
+            self.quantity,
+            Memory | Bandwidth | Power | Nvlink | Passive | SoldSingly | Price | Speed
+        );
         let wants_model = self.quantity == Speed || !wants_machine;
         if self.quantity == KvCache && self.context_tokens.is_none() {
             return None;
@@ -263,13 +343,19 @@ impl About<'_> {
             }
         }
         let names = |ids: &BTreeSet<Id>| ids.iter().map(Id::short).collect::<Vec<_>>().join(" or ");
-        let names = match (wants_machine, wants_model) {
-            (true, true) => format!("{} on {}", names(models), names(machines)),
-            (true, false) => names(machines),
+        let models = match self.model.and_then(|one| one.class.as_ref()) {
+            Some(class) if wants_model => format!("a dense {class}"),
             _ => names(models),
         };
+        let names = match (wants_machine, wants_model) {
+            (true, true) => format!("{models} on {}", names(machines)),
+            (true, false) => names(machines),
+            _ => models,
+        };
         let words = words(&names, statements.first()?);
-        Some(Said { line, words, statements })
+        let class = |one: &&Mention| one.class.is_some();
+        let of_any = wants_model && self.model.as_ref().is_some_and(class);
+        Some(Said { line, words, statements, of_any })
     }
 }
 

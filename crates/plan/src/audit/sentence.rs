@@ -1,15 +1,14 @@
 //! Statements about hardware and models in running text.
 
-use std::collections::BTreeSet;
-
 use localrig_facts::claim::Quantity;
 use regex::Captures;
 
 use super::figure::{
-    ACTIVE, BANDWIDTH, CONTEXT, KV_CACHE, MEMORY, MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD,
-    POWER, PRICE, SIZE, SIZE_APART, SIZE_BEFORE, SPEED, any_range, bandwidth, format_of, number,
-    range, tokens_in,
+    ACTIVE, BANDWIDTH, CONTEXT, CONTEXT_HELD, GIGABYTES, KV_CACHE, KV_CACHE_AT, KV_CACHES, MEMORY,
+    MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD, POWER, PRICE, SIZE, SIZE_APART, SIZE_BEFORE,
+    SIZES, SPEED, TOTAL, any_range, bandwidth, format_of, items, number, range, tokens_in,
 };
+use super::flag::flags;
 use super::lexicon::{Lexicon, Mention};
 use super::read::{About, Said, is_several};
 
@@ -22,22 +21,26 @@ pub(super) fn sentences(
     found: &mut Vec<Said>,
 ) {
     let named = lexicon.mentions(text);
-    if named.is_empty() && section.is_none() {
+    let classes = lexicon.classes(text);
+    if named.is_empty() && classes.is_empty() && section.is_none() {
         return;
     }
-    let mut reader = Reader { text, named: &named, section, found };
+    let mut reader = Reader { text, named: &named, classes: &classes, section, found };
     reader.hardware();
     reader.speeds();
     reader.models();
     reader.sizes();
+    reader.caches();
     reader.prices();
-    nvlink(text, &named, section, found);
+    flags(text, &named, section, found);
 }
 
 /// A paragraph that is read.
 struct Reader<'t, 'f> {
     text: &'t str,
     named: &'t [Mention],
+    /// Models that are named by their size alone: `a 70B`.
+    classes: &'t [Mention],
     section: Option<&'t Mention>,
     found: &'f mut Vec<Said>,
 }
@@ -56,6 +59,28 @@ impl<'t> Reader<'t, '_> {
                 (gap.len() < 60 && !gap.contains(['.', ';', '|'])).then_some(after)
             })
             .or(self.section.filter(|one| kind(one) && self.named.is_empty()))
+    }
+
+    /// The model or the class of models that a size belongs to.
+    fn sized(&self, at: (usize, usize)) -> Option<&'t Mention> {
+        let from = offset(self.text, sentence(self.text, at.0));
+        let own =
+            self.named.iter().rfind(|one| one.is_model() && from <= one.at.0 && one.at.1 <= at.0);
+        own.or_else(|| self.classes.iter().rfind(|one| from <= one.at.0 && one.at.1 <= at.0))
+            .or_else(|| self.nearest(true, at))
+    }
+
+    fn add_size(
+        &mut self,
+        quantity: Quantity,
+        says: [f64; 2],
+        at: (usize, usize),
+        format: Option<&'static str>,
+        context_tokens: Option<u64>,
+    ) {
+        let model = self.sized(at);
+        let about = About { quantity, machine: None, model, format, context_tokens };
+        self.found.extend(about.said(at.0, says));
     }
 
     fn add(&mut self, quantity: Quantity, says: [f64; 2], at: (usize, usize)) {
@@ -84,6 +109,12 @@ impl<'t> Reader<'t, '_> {
     fn hardware(&mut self) {
         let text = self.text;
         for one in BANDWIDTH.captures_iter(text).filter(|one| is_alone(text, one)) {
+            // What a link between cards moves is no bandwidth of memory.
+            let said = sentence(text, start(&one)).to_lowercase();
+            let link = ["nvlink", "pcie", "infiniband", "roce", "thunderbolt"];
+            if link.iter().any(|word| said.contains(word)) && !said.contains("memory") {
+                continue;
+            }
             if let Some(says) = bandwidth(&one) {
                 self.add(Quantity::Bandwidth, says, place(&one));
             }
@@ -134,7 +165,17 @@ impl<'t> Reader<'t, '_> {
             let before = clause_before(text, start(&one)).to_lowercase();
             let whole =
                 ["system", "psu", "supply", "wall", "machine", "netzteil", "total", "build"];
-            if whole.iter().any(|word| before.contains(word)) {
+            // Nor is what somebody set it to.
+            let set = [
+                "runs the",
+                "limited to",
+                "lowered",
+                "capped",
+                "undervolt",
+                "begrenzt",
+                "gedrosselt",
+            ];
+            if whole.iter().chain(&set).any(|word| before.contains(word)) {
                 continue;
             }
             if let Some(says) = any_range(&one, &[1, 3], Quantity::Power) {
@@ -171,6 +212,29 @@ impl<'t> Reader<'t, '_> {
                 self.add(Quantity::ActiveParameters, says, place(&one));
             }
         }
+        for one in TOTAL.captures_iter(text) {
+            // What works on a token is another figure, and `a 70B model` is some other model.
+            let (at, end) = place(&one);
+            let after = text[end..].trim_start().to_lowercase();
+            let active = ["active", "aktiv", "are active", "per token", "pro token", "of them"];
+            if active.iter().any(|word| after.starts_with(word)) {
+                continue;
+            }
+            let said = sentence(text, at);
+            let from = offset(text, said);
+            let own = self.named.iter().rfind(|name| {
+                name.is_model() && from <= name.at.0 && name.at.1 <= at && at - name.at.1 < 40
+            });
+            if let (Some(_), Some(says)) = (own, range(&one, 1, Quantity::TotalParameters)) {
+                self.add(Quantity::TotalParameters, says, (at, end));
+            }
+        }
+        for one in CONTEXT_HELD.captures_iter(text) {
+            let tokens = tokens_in(&one[1]).filter(|tokens| *tokens >= 4_096);
+            if let Some(tokens) = tokens {
+                self.add(Quantity::Context, [tokens as f64; 2], place(&one));
+            }
+        }
         for one in CONTEXT.captures_iter(text) {
             // What somebody needs is no property of a model.
             let said = sentence(text, start(&one));
@@ -192,7 +256,7 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Sizes of models and of their KV caches.
+    /// Sizes of models.
     fn sizes(&mut self) {
         let text = self.text;
         for (one, [figure, format]) in SIZE
@@ -205,30 +269,76 @@ impl<'t> Reader<'t, '_> {
             let end = one.get(0).map_or(0, |all| all.end());
             let after = text[end..].trim_start();
             let before: String = text[..start(&one)].chars().rev().take(40).collect();
-            if after.starts_with("KV") || after.starts_with("/s") || before.contains("VK") {
+            // A sum of weights and cache is no size of either.
+            let whole = one[0].to_lowercase();
+            let sum = ["kv", "cache", "context", "kontext"].iter().any(|word| whole.contains(word));
+            let cache = sum || after.starts_with("KV") || after.starts_with("of KV");
+            if cache || after.starts_with("/s") || before.contains("VK") {
                 continue;
             }
             if let Some(says) = range(&one, figure, Quantity::Size) {
-                self.add_with(
-                    Quantity::Size,
-                    says,
-                    place(&one),
-                    Some(format_of(&one[format])),
-                    None,
-                );
+                let format = format_of(&one[format]);
+                self.add_size(Quantity::Size, says, place(&one), Some(format), None);
             }
         }
+        // `Q4 sizes: 72B about 44 GB, 32B about 20 GB`: every figure belongs to the name before it.
+        for head in SIZES.captures_iter(text) {
+            let (format, list) = (format_of(&head[1]), head.get(2).map_or(0..0, |one| one.range()));
+            let from = list.start;
+            for one in GIGABYTES.captures_iter(&text[list.clone()]) {
+                let at = place(&one);
+                let at = (from + at.0, from + at.1);
+                let before =
+                    |one: &&Mention| one.is_model() && from <= one.at.0 && one.at.1 <= at.0;
+                let own = self.named.iter().chain(self.classes).filter(before);
+                let model = own.max_by_key(|one| one.at.1);
+                let Some(says) = range(&one, 1, Quantity::Size) else { continue };
+                let quantity = Quantity::Size;
+                let format = Some(format);
+                let about = About { quantity, machine: None, model, format, context_tokens: None };
+                self.found.extend(about.said(at.0, says));
+            }
+        }
+    }
+
+    /// Sizes of KV caches in FP16.
+    fn caches(&mut self) {
+        let text = self.text;
+        let in_gb = |says: [f64; 2], unit: &str| {
+            let unit = if unit.eq_ignore_ascii_case("GiB") { 1.073_741_824 } else { 1.0 };
+            says.map(|one| one * unit)
+        };
         for one in KV_CACHE.captures_iter(text) {
-            let unit = if one[4].eq_ignore_ascii_case("GiB") { 1.073_741_824 } else { 1.0 };
             let tokens = tokens_in(&one[1]);
-            if let (Some(says), Some(tokens)) = (range(&one, 2, Quantity::KvCache), tokens) {
-                self.add_with(
-                    Quantity::KvCache,
-                    says.map(|one| one * unit),
-                    place(&one),
-                    None,
-                    Some(tokens),
-                );
+            if let (Some(says), Some(_)) = (range(&one, 2, Quantity::KvCache), tokens) {
+                let says = in_gb(says, &one[4]);
+                self.add_size(Quantity::KvCache, says, place(&one), None, tokens);
+            }
+        }
+        for one in KV_CACHE_AT.captures_iter(text) {
+            // Caches of fewer bits are smaller.
+            let whole = one[0].to_lowercase();
+            let small = ["int8", "fp8", "q8", "q4", "8-bit", "8 bit", "per token", "pro token"];
+            let tokens = tokens_in(&one[4]);
+            if small.iter().any(|word| whole.contains(word)) {
+                continue;
+            }
+            if let (Some(says), Some(_)) = (range(&one, 1, Quantity::KvCache), tokens) {
+                let says = in_gb(says, &one[3]);
+                self.add_size(Quantity::KvCache, says, place(&one), None, tokens);
+            }
+        }
+        // `0.8, 3.1 and 12.9 GB of KV cache at 8K, 32K and 128K`: one figure for each context.
+        for one in KV_CACHES.captures_iter(text) {
+            let figures: Vec<f64> =
+                items(&one[1]).filter_map(|figure| number(figure, false)).collect();
+            let contexts: Vec<u64> = items(&one[3]).filter_map(tokens_in).collect();
+            if figures.len() != contexts.len() {
+                continue;
+            }
+            for (figure, tokens) in figures.into_iter().zip(contexts) {
+                let says = in_gb([figure; 2], &one[2]);
+                self.add_size(Quantity::KvCache, says, place(&one), None, Some(tokens));
             }
         }
     }
@@ -267,12 +377,12 @@ fn place(found: &Captures<'_>) -> (usize, usize) {
 }
 
 /// Where a part of a text begins in it.
-fn offset(text: &str, part: &str) -> usize {
+pub(super) fn offset(text: &str, part: &str) -> usize {
     part.as_ptr() as usize - text.as_ptr() as usize
 }
 
 /// The sentence around a place.
-fn sentence(text: &str, at: usize) -> &str {
+pub(super) fn sentence(text: &str, at: usize) -> &str {
     let ends = [". ", "! ", "? "].into_iter().filter_map(|mark| text[..at].rfind(mark));
     let from = ends.max().map_or(0, |end| end + 2);
     let ends = [". ", "! ", "? "].into_iter().filter_map(|mark| text[at..].find(mark));
@@ -284,59 +394,4 @@ fn sentence(text: &str, at: usize) -> &str {
 fn clause_before(text: &str, at: usize) -> &str {
     let from = text[..at].rfind([',', ';', ':', '(', '.']).map_or(0, |end| end + 1);
     &text[from..at]
-}
-
-/// Words that deny what follows, and what precedes.
-const DENIED_BEFORE: [&str; 12] = [
-    "no ", "not ", "without ", "lacks ", "n't ", "kein ", "keine ", "ohne ", "nicht ", "neither ",
-    "never ", "nie ",
-];
-const DENIED_AFTER: [&str; 9] = [
-    ": no",
-    "is not",
-    "is missing",
-    "was dropped",
-    "is gone",
-    "fehlt",
-    "gibt es nicht",
-    ": nein",
-    ": none",
-];
-
-/// `NVLink` in a sentence: denied, or claimed for the cards beside it.
-fn nvlink(text: &str, named: &[Mention], section: Option<&Mention>, found: &mut Vec<Said>) {
-    let mut told = BTreeSet::new();
-    for (at, _) in text.match_indices("NVLink") {
-        let said = sentence(text, at);
-        let from = offset(text, said);
-        if !told.insert(from) {
-            continue;
-        }
-        let before = text[from..at].to_lowercase();
-        let tail: String =
-            before.chars().rev().take(40).collect::<String>().chars().rev().collect();
-        let after = text[at..].to_lowercase();
-        let after = &after[..after.find(['.', ';', ',']).unwrap_or(after.len())];
-        let denied = DENIED_BEFORE.iter().any(|word| tail.contains(word))
-            || DENIED_AFTER.iter().any(|word| after.contains(word));
-        let compared = before.contains("bandwidth")
-            || said.contains("not required")
-            || said.trim_end().ends_with('?');
-        if compared {
-            continue;
-        }
-        let within = |one: &&Mention| from <= one.at.0 && one.at.1 <= from + said.len();
-        let own = named.iter().filter(|one| !one.is_model()).filter(within);
-        let alone = section.filter(|one| !one.is_model() && named.is_empty());
-        for machine in own.chain(alone) {
-            let about = About {
-                quantity: Quantity::Nvlink,
-                machine: Some(machine),
-                model: None,
-                format: None,
-                context_tokens: None,
-            };
-            found.extend(about.said(at, [f64::from(u8::from(!denied)); 2]));
-        }
-    }
 }

@@ -36,23 +36,42 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
         page.paragraph(warning);
     }
     page.list(best.roles.iter().map(role_sentence).chain(best.memory.iter().map(memory)).collect());
-    let missed: Vec<String> = best
-        .verdict
-        .iter()
-        .filter(|line| line.mark == Mark::Miss)
-        .map(|line| format!("{} ({}; wanted {})", line.requirement, line.given, line.wanted))
-        .collect();
+    let lines = |mark: Mark| -> Vec<String> {
+        let of = best.verdict.iter().filter(|line| line.mark == mark);
+        of.map(|line| format!("{} ({}; wanted {})", line.requirement, line.given, line.wanted))
+            .collect()
+    };
+    let missed = lines(Mark::Miss);
     page.paragraph(if missed.is_empty() {
         "It misses no line of the requirement outright.".to_owned()
     } else {
         format!("It misses: {}.", missed.join("; "))
     });
+    let less = [("Met in part", Mark::Partly), ("Not known", Mark::Unknown)];
+    let less = less.map(|(what, mark)| (what, lines(mark)));
+    let told = less.iter().filter(|(_, lines)| !lines.is_empty());
+    page.list(
+        told.map(|(what, lines)| Text::from(format!("{what}: {}", lines.join("; ")))).collect(),
+    );
     let others = answer.leaders.iter().filter(|leader| leader.rank != best.rank);
     page.list(
         others
             .map(|leader| {
+                // What it runs: the cheapest may run little.
+                let it = answer.ranked.iter().find(|one| one.rank == leader.rank);
+                let main = it.and_then(|one| one.roles.first());
+                let runs = main.map_or_else(String::new, |main| {
+                    let speed = tokens_per_second(main.per_stream_tok_per_s.value);
+                    if leader.figure.ends_with("tok/s") {
+                        format!(" with {}", main.model)
+                    } else if leader.figure.starts_with(&main.model) {
+                        format!(" at {speed} tok/s")
+                    } else {
+                        format!("; main agent {} at {speed} tok/s", main.model)
+                    }
+                });
                 Text::from(format!(
-                    "{}: {} (#{}), {}",
+                    "{}: {} (#{}), {}{runs}",
                     sentence_case(leader.respect),
                     leader.name,
                     leader.rank,
@@ -67,9 +86,14 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
 fn old_prices(ages: PriceAges) -> Option<String> {
     let (old, total) = (ages.stale + ages.derived, ages.regional + ages.stale + ages.derived);
     (old > 0).then(|| {
+        let which = match (old, total) {
+            (1, 1) => "its price is".to_owned(),
+            (_, 1) => format!("{old} of {total} price is"),
+            _ => format!("{old} of {total} prices are"),
+        };
         format!(
-            "Before you order: {old} of {total} prices are older than {FRESH_DAYS} days or come from \
-             abroad, and prices move fast. Today's offers are linked under Parts."
+            "Before you order: {which} older than {FRESH_DAYS} days or from abroad, and prices move \
+             fast. Today's offers are linked under Parts."
         )
     })
 }
@@ -85,8 +109,10 @@ pub(crate) fn spread(machine: &RankedMachine) -> String {
 
 /// How much of a group's memory is taken.
 fn memory(group: &MemoryGroup) -> Text {
+    let roles: Vec<&str> =
+        group.loads.iter().flat_map(|load| load.roles.iter().map(String::as_str)).collect();
     Text::default()
-        .plain("memory: ")
+        .plain(format!("memory for {}: ", roles.join(", ")))
         .strong(format!("{} of {} GiB", gib(group.total_bytes.value), gib(group.usable_bytes)))
         .plain(format!(" usable on {} are taken", group.devices))
 }

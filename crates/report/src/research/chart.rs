@@ -2,13 +2,14 @@
 
 use localrig_estimate::speed::DecodeSpeed;
 use localrig_facts::unit::TokensPerSec;
-use localrig_facts::{Date, Estimate};
+use localrig_facts::{Date, Estimate, Money};
 use localrig_plan::answer::{Load, MemoryGroup, RankedMachine};
 use localrig_plan::curve::{Curves, STREAM_DEPTH};
 use localrig_plan::detail::NamedTrend;
 use localrig_plan::ownership::Spent;
 
 use super::{Answers, Chart};
+use crate::build::per_kwh;
 use crate::number::{count, money, speed, tokens_per_second};
 use crate::page::{Page, Table, Text};
 use crate::svg::{
@@ -308,14 +309,19 @@ fn years(answers: Answers<'_>) -> String {
     format!("{kept}")
 }
 
+/// Machines in the table of costs.
+const COSTS: usize = 12;
+
 /// The cost of owning, in figures.
 pub(super) fn costs(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_>) {
-    let all = figures.owned(answers);
-    let Some(assumed) = all.first().and_then(|(one, _)| answers.details.get(&one.key)) else {
+    let shown: Vec<&RankedMachine> = figures.machines.iter().copied().take(COSTS).collect();
+    let Some(assumed) = shown.first().and_then(|one| answers.details.get(&one.key)) else {
         return;
     };
     page.heading(2, format!("Cost over {} years", years(answers)));
-    page.picture("cost over the years a machine is kept", picture(figures, "cost.svg"));
+    if !figures.owned(answers).is_empty() {
+        page.picture("cost over the years a machine is kept", picture(figures, "cost.svg"));
+    }
     let mut table = Table::new(&[
         ">#",
         "machine",
@@ -326,31 +332,52 @@ pub(super) fn costs(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_>
         ">from",
         ">to",
     ]);
-    for (machine, spent) in &all {
+    let mut lacking = 0;
+    for machine in shown {
+        let own = answers.details.get(&machine.key).map(|one| &one.ownership);
+        let loss = own.and_then(|own| own.loss_of_value);
+        let spent = own.and_then(|own| own.over_years);
+        lacking += usize::from(spent.is_none());
+        let or_unknown =
+            |amount: Option<Money>| amount.map_or_else(|| "not known".to_owned(), money);
+        let total = |case: usize| or_unknown(spent.map(|spent| spent.total[case]));
         table.row([
             machine.rank.to_string().into(),
             machine.name.clone().into(),
             money(machine.cost).into(),
-            money(spent.loss_of_value[1]).into(),
-            money(spent.electricity[1]).into(),
-            money(spent.total[1]).into(),
-            money(spent.total[0]).into(),
-            money(spent.total[2]).into(),
+            or_unknown(loss.map(|loss| loss[1])).into(),
+            spent
+                .map_or_else(
+                    || "power not recorded".to_owned(),
+                    |spent| money(spent.electricity[1]),
+                )
+                .into(),
+            total(1).into(),
+            total(0).into(),
+            total(2).into(),
         ]);
     }
     page.table(table);
-    let drawn = |one: &&&RankedMachine| all.iter().any(|(known, _)| known.key == one.key);
-    let lacking = figures.machines.iter().take(BARS).filter(|one| !drawn(one));
-    let lacking: Vec<String> = lacking.map(|one| label(one)).collect();
-    if !lacking.is_empty() {
+    if lacking > 0 {
         page.paragraph(format!(
-            "Not shown, since what they draw is not recorded: {}.",
-            lacking.join("; ")
+            "Nobody recorded what {} under load: to the price less resale comes an electricity \
+             bill of unknown size, and the chart leaves {} out.",
+            if lacking == 1 {
+                "one of these machines draws"
+            } else {
+                "some of these machines draw"
+            },
+            if lacking == 1 { "it" } else { "them" }
         ));
     }
     let own = &assumed.ownership;
-    let said = own.assumptions.iter().take(2).cloned().collect::<Vec<_>>().join("; ");
-    page.paragraph(format!("Assumed: {said}. Electricity: {}.", own.kwh_basis));
+    let bare = |one: &String| one.split(" (assumed").next().unwrap_or(one).to_owned();
+    let said = own.assumptions.iter().take(2).map(bare).collect::<Vec<_>>().join("; ");
+    page.paragraph(format!(
+        "Assumed, not measured: {said}. Electricity: {} per kWh ({}).",
+        per_kwh(own),
+        own.kwh_basis
+    ));
 }
 
 /// What a document of the same folder, or the root, calls a chart.
@@ -377,7 +404,7 @@ pub(super) fn growth(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_
         let at = |depth: &u64| curves.depth.iter().find(|one| one.depth_tokens == *depth);
         depths.iter().map(|depth| at(depth).map(|one| &one.per_stream_tok_per_s)).collect()
     }));
-    page.paragraph("tok/s of one stream with that many tokens in its context and nothing else running; 80 % interval in brackets.");
+    page.paragraph("tok/s of one stream with that many tokens in its context and nothing else running; 80 % interval in brackets; – where it does not fit.");
     page.heading(2, "Speed by number of streams");
     page.picture("speed of each stream by their number", picture(figures, "streams.svg"));
     page.picture("speed of all streams by their number", picture(figures, "total.svg"));
@@ -388,7 +415,7 @@ pub(super) fn growth(page: &mut Page, answers: Answers<'_>, figures: &Figures<'_
         (0..longest).map(|at| curves.streams.get(at).map(|one| &one.total_tok_per_s)).collect()
     }));
     page.paragraph(format!(
-        "tok/s of all streams together, each {} tokens deep, as many as fit beside nothing else; 80 % interval in brackets.",
+        "tok/s of all streams together, each {} tokens deep, with nothing else loaded; 80 % interval in brackets; – where so many do not fit.",
         count(STREAM_DEPTH)
     ));
 }
@@ -402,7 +429,9 @@ fn by_machine<'a>(
     let mut table = Table::new(&titles);
     for (machine, curves) in all {
         let mut row: Vec<Text> = vec![label(machine).into(), curves.label.clone().into()];
-        row.extend(cells(curves).into_iter().map(|it| it.map_or_else(String::new, speed).into()));
+        row.extend(
+            cells(curves).into_iter().map(|it| it.map_or_else(|| "–".to_owned(), speed).into()),
+        );
         table.rows.push(row);
     }
     table
@@ -416,7 +445,8 @@ pub(super) fn price_history(page: &mut Page, answers: Answers<'_>, figures: &Fig
     }
     page.heading(2, "Price history");
     page.picture("prices over time", picture(figures, "price-history.svg"));
-    let mut table = Table::new(&["item", ">first seen", "on", ">lowest", ">highest", ">now"]);
+    let mut table =
+        Table::new(&["item", ">first seen", "on", ">lowest", ">highest", ">last seen", "on"]);
     for one in all {
         let points = &one.trend.points;
         let ends = points.first().zip(points.last());
@@ -430,6 +460,7 @@ pub(super) fn price_history(page: &mut Page, answers: Answers<'_>, figures: &Fig
             lowest.map_or_else(String::new, money).into(),
             highest.map_or_else(String::new, money).into(),
             money(last.amount).into(),
+            one.trend.seen.clone().into(),
         ]);
     }
     page.table(table);

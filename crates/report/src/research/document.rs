@@ -1,7 +1,8 @@
 //! The documents at the root of the repository.
 
 use localrig_facts::engine::Engine;
-use localrig_facts::{CatalogError, Estimate};
+use localrig_facts::unit::Bytes;
+use localrig_facts::{CatalogError, Estimate, Money};
 use localrig_plan::answer::RankedMachine;
 use localrig_plan::compare::ComparedModel;
 use localrig_plan::survey::Standing;
@@ -10,7 +11,7 @@ use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Document, Platform};
 use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
-use crate::plan::{Extent, configuration, ranking, rejections, summary};
+use crate::plan::{Extent, configuration, ranking, rejections, simulated, summary, under_load};
 
 fn new(path: &str, title: &str, purpose: &'static str) -> Document {
     let mut page = Page::default();
@@ -28,17 +29,23 @@ pub(super) fn overview(
     let mut document = new("README.md", "Hardware for language models at home", "Start here");
     let page = &mut document.page;
     page.paragraph(format!(
-        "Budget {} to {}; prices as of {}; {}.",
+        "{}. Budget {} to {}. Prices, releases and measurements as of {}; facts about hardware and \
+         software are those of the catalog, which may be newer.",
+        plan.requirement,
         money(plan.budget[0]),
         money(plan.budget[1]),
-        plan.as_of,
-        plan.requirement
+        plan.as_of
     ));
     page.heading(2, "Bottom line");
     if plan.ranked.is_empty() {
         summary(page, plan);
     }
-    page.list(platforms.iter().filter_map(|one| bottom_line(one)).collect());
+    page.list(platforms.iter().filter_map(bottom_line).collect());
+    let out: Vec<Text> = platforms.iter().filter_map(out_line).collect();
+    if !out.is_empty() {
+        page.paragraph("Not recommended for this requirement:");
+        page.list(out);
+    }
     page.picture("price against speed of the main agent", "chart/price-speed.svg");
     page.heading(2, "Why only these platforms");
     let of = |standing| answers.survey.platforms.iter().filter(move |one| one.standing == standing);
@@ -58,9 +65,12 @@ pub(super) fn overview(
                 ]
                 .into_iter()
                 .filter(|one| of(*one).next().is_some())
-                .map(|one| format!("{} {}", of(one).count(), one.words()))
+                .map(|one| {
+                    let words = one.words();
+                    format!("{} {}", of(one).count(), words.strip_prefix("out: ").unwrap_or(words))
+                })
                 .collect::<Vec<_>>()
-                .join(", ")
+                .join("; ")
             ))
             .link("The survey", "alternative-platforms-research.md")
             .plain(" gives the number that decides for each."),
@@ -94,6 +104,27 @@ pub(super) fn overview(
             .plain("."),
     ]);
     document
+}
+
+/// Why a platform has no machine in the ranking.
+fn out_line(platform: &Platform<'_>) -> Option<Text> {
+    if !platform.machines.is_empty() {
+        return None;
+    }
+    let text = Text::default().strong(format!("{}: ", platform.folder));
+    let why = format!("{}/README.md", platform.folder);
+    Some(match platform.near {
+        Some(near) => {
+            let miss = near.misses.first()?;
+            text.plain("nearest is ")
+                .link(
+                    near.configuration.name.clone(),
+                    format!("{}/build-guide.md", platform.folder),
+                )
+                .plain(format!(", {}: {}, {}", money(near.cost), miss.limit, miss.decided_by))
+        }
+        None => text.link("no machine that can be bought", why),
+    })
 }
 
 fn bottom_line(platform: &Platform<'_>) -> Option<Text> {
@@ -132,9 +163,10 @@ pub(super) fn requirements(answers: Answers<'_>) -> Document {
         "images",
     ]);
     for role in &one.roles {
-        let target = role.speed_target_tok_per_s.map_or_else(String::new, |range| {
-            format!("{:.0} to {:.0}", range[0].get(), range[1].get())
-        });
+        let target = role.speed_target_tok_per_s.map_or_else(
+            || "none".to_owned(),
+            |range| format!("{:.0} to {:.0}", range[0].get(), range[1].get()),
+        );
         let least = role.speed_minimum_tok_per_s;
         table.row([
             role.name.clone().into(),
@@ -142,8 +174,8 @@ pub(super) fn requirements(answers: Answers<'_>) -> Document {
             role.streams.to_string().into(),
             count(role.context_tokens).into(),
             target.into(),
-            least.map_or_else(String::new, |least| format!("{:.0}", least.get())).into(),
-            if role.images { "yes" } else { "" }.into(),
+            least.map_or_else(|| "none".to_owned(), |least| format!("{:.0}", least.get())).into(),
+            if role.images { "yes" } else { "no" }.into(),
         ]);
     }
     page.table(table);
@@ -157,12 +189,11 @@ pub(super) fn requirements(answers: Answers<'_>) -> Document {
     add(
         "budget",
         format!(
-            "{} {:.0} to {:.0}, best {:.0} to {:.0}",
-            budget.currency.code(),
-            budget.range[0],
-            budget.range[1],
-            budget.sweet_spot[0],
-            budget.sweet_spot[1]
+            "{} to {}, best {} to {}",
+            Money::of(budget.range[0], budget.currency),
+            Money::of(budget.range[1], budget.currency),
+            Money::of(budget.sweet_spot[0], budget.currency),
+            Money::of(budget.sweet_spot[1], budget.currency)
         ),
         hard(budget.hard),
     );
@@ -183,10 +214,15 @@ pub(super) fn requirements(answers: Answers<'_>) -> Document {
         ),
         "should",
     );
-    add("noise", one.noise.limit.word().to_owned(), hard(one.noise.hard));
+    add("noise", format!("at most {}", one.noise.limit.word()), hard(one.noise.hard));
     add("socket", one.power.socket.clone(), hard(one.power.hard));
     add("platforms", one.platform.accepted.join(", "), hard(one.platform.hard));
-    add("used goods", if one.used.accepted { "accepted" } else { "no" }.to_owned(), "must");
+    add(
+        "used goods",
+        if one.used.accepted { "accepted" } else { "none" }.to_owned(),
+        if one.used.accepted { "may" } else { "must" },
+    );
+    add("region", one.region.to_uppercase(), "must");
     add("access", one.access.ways.join(", "), "should");
     page.table(table);
     page.paragraph(
@@ -249,17 +285,17 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
             .map(|one| {
                 let research = format!("{}/research.md", one.folder);
                 let speeds = format!("{}/benchmarks.md", one.folder);
-                let text = if one.machines.is_empty() {
-                    Text::default().link(
-                        format!("{}: why it is out", one.folder),
-                        format!("{}/README.md", one.folder),
-                    )
+                let guide = format!("{}/build-guide.md", one.folder);
+                let mut text = Text::default();
+                if one.machines.is_empty() {
+                    let why = format!("{}: why it is out", one.folder);
+                    text = text.link(why, format!("{}/README.md", one.folder));
+                    if one.near.is_some() {
+                        text = text.plain(", ").link("its nearest miss", guide);
+                    }
                 } else {
-                    Text::default().link(
-                        format!("{}: parts and prices", one.folder),
-                        format!("{}/build-guide.md", one.folder),
-                    )
-                };
+                    text = text.link(format!("{}: parts and prices", one.folder), guide);
+                }
                 text.plain(", ").link("research", research).plain(", ").link("speeds", speeds)
             })
             .collect(),
@@ -294,16 +330,40 @@ fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
         ("Dense models for comparison", known().filter(|one| !mixture(one)).collect()),
     ];
     for (title, list) in groups {
-        page.heading(2, format!("{title} ({})", best.name));
+        page.heading(2, title);
         let mut table = models_table(&list);
-        table.rows.truncate(15);
+        table.rows.truncate(MODELS);
         page.table(table);
     }
+    page.paragraph(
+        Text::default()
+            .plain(format!(
+                "A model fits when its weights are smaller than the {} GiB that engines may use of the \
+                 largest group of devices in {}. Index: ability at {}, 0 to 100, with its 80 % interval. \
+                 The first {MODELS} of each kind; ",
+                gib(Bytes::new(usable)),
+                best.name,
+                answers.models.task
+            ))
+            .link("all models", "benchmarks.md")
+            .plain("."),
+    );
 }
+
+/// Models of each kind in the decision summary.
+const MODELS: usize = 15;
 
 fn index(value: Option<Estimate<f64>>) -> String {
     value
         .map_or_else(String::new, |it| format!("{:.0} ({:.0} to {:.0})", it.value, it.low, it.high))
+}
+
+fn or_unknown(text: String) -> String {
+    if text.is_empty() { unknown() } else { text }
+}
+
+fn unknown() -> String {
+    "not known".to_owned()
 }
 
 fn models_table(list: &[&ComparedModel]) -> Table {
@@ -327,11 +387,11 @@ fn models_table(list: &[&ComparedModel]) -> Table {
         table.row([
             one.name.clone().into(),
             billions(one.parameters).into(),
-            one.active_parameters.map_or_else(String::new, billions).into(),
-            one.format.clone().unwrap_or_default().into(),
-            one.weights_bytes.map_or_else(String::new, gib).into(),
-            one.read_per_token_bytes.map_or_else(String::new, gib).into(),
-            one.kv_32k_bytes.map_or_else(String::new, gib).into(),
+            one.active_parameters.map_or_else(unknown, billions).into(),
+            one.format.clone().unwrap_or_else(unknown).into(),
+            one.weights_bytes.map_or_else(unknown, gib).into(),
+            one.read_per_token_bytes.map_or_else(unknown, gib).into(),
+            one.kv_32k_bytes.map_or_else(unknown, gib).into(),
             count(one.context_tokens).into(),
             index(one.quality_index).into(),
         ]);
@@ -347,7 +407,8 @@ pub(super) fn benchmarks(
     let mut document =
         new("benchmarks.md", "Benchmarks", "Memory of every model, comparison of the software");
     let page = &mut document.page;
-    page.paragraph("Memory is computed tensor by tensor from the published dimensions; the KV cache layer by layer, in FP16.");
+    page.paragraph("Memory is computed tensor by tensor from the published dimensions; the KV cache layer by layer, in FP16. \
+         Not known: the catalog lacks dimensions of the model. Index: ability at the main agent's task, 0 to 100, with its 80 % interval.");
     page.heading(2, "Memory per model");
     page.table(models_table(&answers.models.models.iter().collect::<Vec<_>>()));
     page.heading(2, "Speeds of the ranked machines");
@@ -367,11 +428,12 @@ pub(super) fn benchmarks(
                 format!("{} {}", role.model, role.format).into(),
                 role.engine.clone().into(),
                 speed(&role.alone_tok_per_s).into(),
-                speed(&role.per_stream_tok_per_s).into(),
+                under_load(role).into(),
             ]);
         }
     }
     page.table(table);
+    page.paragraph(format!("Predicted; 80 % interval in brackets. {}", simulated(answers.plan)));
     growth(page, answers, &leaders(platforms));
     page.heading(2, "Software");
     let mut table =
@@ -382,11 +444,11 @@ pub(super) fn benchmarks(
     for engine in answers.catalog.all::<Engine>()?.values() {
         table.row([
             engine.name.clone().into(),
-            engine.version.clone().unwrap_or_default().into(),
-            engine.weight_formats.join(", ").into(),
-            list(&engine.parallel).into(),
-            list(&engine.serving).into(),
-            engine.licence.clone().unwrap_or_default().into(),
+            engine.version.clone().unwrap_or_else(unknown).into(),
+            or_unknown(engine.weight_formats.join(", ")).into(),
+            or_unknown(list(&engine.parallel)).into(),
+            or_unknown(list(&engine.serving)).into(),
+            engine.licence.clone().unwrap_or_else(unknown).into(),
         ]);
     }
     page.table(table);
@@ -424,9 +486,9 @@ pub(super) fn quality(answers: Answers<'_>) -> Document {
             one.name.clone().into(),
             index(one.quality_index).into(),
             billions(one.parameters).into(),
-            one.weights_bytes.map_or_else(String::new, gib).into(),
-            one.released.clone().unwrap_or_default().into(),
-            one.licence.clone().unwrap_or_default().into(),
+            one.weights_bytes.map_or_else(unknown, gib).into(),
+            one.released.clone().unwrap_or_else(unknown).into(),
+            one.licence.clone().unwrap_or_else(unknown).into(),
         ]);
     }
     page.table(table);
@@ -448,7 +510,15 @@ pub(super) fn tiers(answers: Answers<'_>) -> Document {
     let mut document = new("tiers.md", "Hardware tiers", "What each class of machine runs");
     for (name, fit) in answers.tiers {
         document.page.heading(2, name.clone());
-        document.page.paragraph(format!("Stands for: {}.", fit.machines.join(", ")));
+        let asked = &fit.asked;
+        document.page.paragraph(format!(
+            "Stands for: {}. For {} with {} of {} tokens; speeds at half that depth, on the slowest of \
+             them; ordered by the lower end of the index.",
+            fit.machines.join(", "),
+            asked.task,
+            if asked.streams == 1 { "one stream".to_owned() } else { format!("{} streams", asked.streams) },
+            count(asked.context_tokens)
+        ));
         if fit.scored.is_empty() {
             let miss = fit.nearest_miss.clone().unwrap_or_else(|| "nothing near".to_owned());
             document.page.paragraph(format!("Nothing that was asked runs; nearest: {miss}."));

@@ -3,18 +3,21 @@
 
 mod chart;
 mod document;
+mod guide;
 mod inputs;
 mod platform;
 mod site;
 
 use std::collections::BTreeMap;
 
-use localrig_facts::{Catalog, CatalogError};
-use localrig_plan::answer::{PlanAnswer, RankedMachine, RejectedMachine};
+use localrig_facts::{Catalog, CatalogError, Date};
+use localrig_plan::answer::{PlanAnswer, RankedMachine, RejectedMachine, UnpricedMachine};
 use localrig_plan::audit::ClaimsAudit;
 use localrig_plan::compare::ModelsCompared;
-use localrig_plan::detail::Detail;
+use localrig_plan::detail::{Detail, HANDLED};
 use localrig_plan::measured::Measurements;
+use localrig_plan::near_miss::NearMiss;
+use localrig_plan::platform::folder;
 use localrig_plan::requirement::Requirement;
 use localrig_plan::survey::SurveyAnswer;
 
@@ -31,10 +34,14 @@ pub struct Answers<'a> {
     pub catalog: &'a Catalog,
     /// The requirement.
     pub requirement: &'a Requirement,
+    /// The day that prices, releases and measurements are as of.
+    pub as_of: Date,
     /// The plan for it.
     pub plan: &'a PlanAnswer,
     /// More about its ranked machines, by key.
     pub details: &'a BTreeMap<String, Detail>,
+    /// Of platforms without a ranked machine, the nearest miss, by folder.
+    pub near_misses: &'a BTreeMap<String, NearMiss>,
     /// The survey for it.
     pub survey: &'a SurveyAnswer,
     /// What each tier runs, with the tier's name.
@@ -68,16 +75,26 @@ pub struct Chart {
 }
 
 /// Machines in full per platform.
-const MACHINES_PER_PLATFORM: usize = 4;
+const MACHINES_PER_PLATFORM: usize = HANDLED;
 
 /// Machines in the tables of a platform.
 const MACHINES_IN_TABLES: usize = 12;
 
-/// A platform with its machines, best first, and those that are out.
+/// A platform with its machines, best first, those that lack a price, and those that are out.
 struct Platform<'a> {
     folder: String,
     machines: Vec<&'a RankedMachine>,
+    unpriced: Vec<&'a UnpricedMachine>,
     rejected: Vec<Out<'a>>,
+    /// The machine to look at where none is ranked.
+    near: Option<&'a NearMiss>,
+}
+
+impl Platform<'_> {
+    /// Whether there is a machine to write a build guide for.
+    fn has_guide(&self) -> bool {
+        !self.machines.is_empty() || self.near.is_some()
+    }
 }
 
 /// A machine outside a limit: the kind of limit, and the machine.
@@ -113,27 +130,40 @@ pub fn documents(answers: Answers<'_>) -> Result<(Vec<Document>, Vec<Chart>), Ca
     Ok((all, charts))
 }
 
-/// Machines by platform: those with a ranked machine in the order of their best, then those whose
-/// machines are all out.
+/// Machines by platform: those with a ranked machine in the order of their best, then those without
+/// one.
 fn platforms(answers: Answers<'_>) -> Result<Vec<Platform<'_>>, CatalogError> {
     fn of<'l, 'a>(found: &'l mut Vec<Platform<'a>>, folder: String) -> &'l mut Platform<'a> {
         let known = found.iter().position(|one| one.folder == folder);
         let at = known.unwrap_or(found.len());
         if known.is_none() {
-            found.push(Platform { folder, machines: Vec::new(), rejected: Vec::new() });
+            found.push(Platform {
+                folder,
+                machines: Vec::new(),
+                unpriced: Vec::new(),
+                rejected: Vec::new(),
+                near: None,
+            });
         }
         &mut found[at]
     }
     let mut found: Vec<Platform<'_>> = Vec::new();
     for machine in &answers.plan.ranked {
-        let folder = platform::folder(answers.catalog, &machine.key)?;
+        let folder = folder(answers.catalog, &machine.key)?;
         of(&mut found, folder).machines.push(machine);
     }
     for group in &answers.plan.rejected {
         for machine in &group.machines {
-            let folder = platform::folder(answers.catalog, &machine.key)?;
+            let folder = folder(answers.catalog, &machine.key)?;
             of(&mut found, folder).rejected.push((group.reason, machine));
         }
+    }
+    for machine in &answers.plan.unpriced {
+        let folder = folder(answers.catalog, &machine.key)?;
+        of(&mut found, folder).unpriced.push(machine);
+    }
+    for platform in found.iter_mut().filter(|one| one.machines.is_empty()) {
+        platform.near = answers.near_misses.get(&platform.folder);
     }
     Ok(found)
 }

@@ -2,56 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use localrig_facts::generation::Generation;
-use localrig_facts::gpu::Gpu;
 use localrig_facts::part::Prebuilt;
 use localrig_facts::shop::Shop;
-use localrig_facts::system::System;
-use localrig_facts::{Catalog, CatalogError, Id};
+use localrig_facts::{CatalogError, Id};
+use localrig_plan::configuration::about_words;
 use localrig_plan::knowledge::corrections;
-use localrig_plan::measured::{Measurements, ROWS};
+use localrig_plan::measured::{HeldOutError, Measured, Measurements, ROWS};
+use localrig_plan::platform::accelerators;
 
-use super::chart::{Figures, costs, growth, price_history};
+use super::chart::{Figures, growth};
+use super::guide;
 use super::{Answers, Chart, Document, MACHINES_IN_TABLES, MACHINES_PER_PLATFORM, Platform};
 use crate::number::{count, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text};
-use crate::plan::{Extent, configuration, correction, metrics};
+use crate::plan::{correction, metrics, simulated, under_load};
 
-/// The folder a machine belongs to: of its chip's generation, else of its cards' maker.
-pub(super) fn folder(catalog: &Catalog, key: &str) -> Result<String, CatalogError> {
-    let Some((_, gpu)) = accelerators(catalog, key)?.into_iter().next() else {
-        return Ok("other".to_owned());
-    };
-    let generation = match &gpu.generation {
-        Some(generation) => Some(catalog.get_in::<Generation>(generation)?.1),
-        None => None,
-    };
-    Ok(generation
-        .and_then(|one| one.platform.clone())
-        .unwrap_or_else(|| format!("{}-gpu", gpu.vendor.to_lowercase().replace(' ', "-"))))
-}
-
-/// The accelerators of a machine by its key, each once: `2x gpu/nvidia/rtx-5090`,
-/// `system/apple/mac-studio:256gb`, with ` + ` between unlike ones and the board in brackets.
-fn accelerators<'a>(
-    catalog: &'a Catalog,
-    key: &str,
-) -> Result<Vec<(&'a Id, &'a Gpu)>, CatalogError> {
-    let gpus = catalog.all::<Gpu>()?;
-    let systems = catalog.all::<System>()?;
-    let mut found = Vec::new();
-    for part in key.split(" + ") {
-        // `2x ` before it.
-        let counted = part.trim_start_matches(|c: char| c.is_ascii_digit());
-        let part = counted.strip_prefix("x ").filter(|_| counted != part).unwrap_or(part);
-        let id = part.split([':', ' ']).next().unwrap_or(part);
-        let chip = systems.get(id).map_or(id, |system| system.accelerator.as_str());
-        found.extend(gpus.get_key_value(chip));
-    }
-    Ok(found)
-}
-
-fn new(platform: &Platform<'_>, file: &str, title: &str, purpose: &'static str) -> Document {
+pub(super) fn new(
+    platform: &Platform<'_>,
+    file: &str,
+    title: &str,
+    purpose: &'static str,
+) -> Document {
     let title = format!("{}: {title}", platform.folder);
     let mut page = Page::default();
     page.heading(1, title.clone());
@@ -65,19 +36,20 @@ pub(super) fn documents(
     measurements: &Measurements<'_>,
 ) -> Result<(Vec<Document>, Vec<Chart>), CatalogError> {
     if platform.machines.is_empty() {
-        let all = vec![
-            overview(platform, false),
+        let mut all = vec![
+            overview(answers, platform, false),
             research(answers, platform)?,
             benchmarks(answers, platform, measurements)?,
         ];
+        all.extend(platform.near.map(|near| guide::near_miss(platform, near)));
         return Ok((all, Vec::new()));
     }
     let vendors = vendors(answers, platform)?;
     let mut all = vec![
-        overview(platform, vendors.is_some()),
+        overview(answers, platform, vendors.is_some()),
         research(answers, platform)?,
         benchmarks(answers, platform, measurements)?,
-        build_guide(answers, platform),
+        guide::build_guide(answers, platform),
     ];
     all.extend(vendors);
     let drawn = figures(platform);
@@ -89,11 +61,11 @@ pub(super) fn documents(
 }
 
 /// The platform's machines as they are drawn in its folder.
-fn figures<'a>(platform: &Platform<'a>) -> Figures<'a> {
+pub(super) fn figures<'a>(platform: &Platform<'a>) -> Figures<'a> {
     Figures { folder: format!("{}/", platform.folder), machines: platform.machines.clone() }
 }
 
-fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
+fn overview(answers: Answers<'_>, platform: &Platform<'_>, vendors: bool) -> Document {
     let mut document = new(platform, "README.md", "overview", "The platform in short");
     let page = &mut document.page;
     if let Some(best) = platform.machines.first() {
@@ -107,6 +79,12 @@ fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
         page.table(metrics(best));
     } else {
         page.paragraph("No machine of this platform is within the hard limits.");
+        page.paragraph(match platform.near {
+            Some(near) => {
+                guide::nearest(near).plain(" ").link("Its build guide", "build-guide.md").plain(".")
+            }
+            None => guide::none(platform, &answers.plan.as_of).into(),
+        });
     }
     let mut table =
         Table::new(&[">#", "machine", ">price", ">GiB", "main model", ">tok/s", "noise"]);
@@ -123,9 +101,10 @@ fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
         ]);
     }
     page.table(table);
+    unpriced(page, platform);
     rejected(page, platform);
     let mut links = Text::default();
-    if !platform.machines.is_empty() {
+    if platform.has_guide() {
         links = links.link("Parts, prices and set-up", "build-guide.md").plain(", ");
     }
     links = links.link("research", "research.md").plain(", ").link("speeds", "benchmarks.md");
@@ -136,8 +115,27 @@ fn overview(platform: &Platform<'_>, vendors: bool) -> Document {
     document
 }
 
-/// Machines that are out, shown of each platform.
+/// Machines that are out or lack a price, shown of each platform.
 const REJECTED: usize = 12;
+
+/// What cannot be ranked because nobody was seen selling it.
+fn unpriced(page: &mut Page, platform: &Platform<'_>) {
+    if platform.unpriced.is_empty() {
+        return;
+    }
+    page.heading(2, "Would do, but a price is missing");
+    let mut table = Table::new(&["machine", "missing"]);
+    for one in platform.unpriced.iter().take(REJECTED) {
+        table.row([one.name.clone().into(), one.missing.join("; ").into()]);
+    }
+    page.table(table);
+    if platform.unpriced.len() > REJECTED {
+        page.paragraph(format!(
+            "{} more lack a price; `localrig plan --all` lists them.",
+            platform.unpriced.len() - REJECTED
+        ));
+    }
+}
 
 /// What is out, and by which number.
 fn rejected(page: &mut Page, platform: &Platform<'_>) {
@@ -166,7 +164,9 @@ fn rejected(page: &mut Page, platform: &Platform<'_>) {
 /// Keys of a platform's machines, ranked ones first.
 fn keys<'a>(platform: &'a Platform<'_>) -> impl Iterator<Item = &'a str> {
     let ranked = platform.machines.iter().map(|one| one.key.as_str());
-    ranked.chain(platform.rejected.iter().map(|(_, one)| one.key.as_str()))
+    let near = platform.near.iter().map(|one| one.configuration.key.as_str());
+    let out = platform.rejected.iter().map(|(_, one)| one.key.as_str());
+    ranked.chain(near).chain(platform.unpriced.iter().map(|one| one.key.as_str())).chain(out)
 }
 
 /// Accelerators described in full of a platform without a ranked machine.
@@ -197,14 +197,25 @@ fn research(answers: Answers<'_>, platform: &Platform<'_>) -> Result<Document, C
             let bandwidth = gpu.memory.bandwidth_gb_per_s;
             add("bandwidth, GB/s", bandwidth.map(|one| format!("{:.0}", one.written())));
             add("power, W", gpu.board.tdp_w.map(|one| format!("{:.0}", one.get())));
+            add("memory type", gpu.memory.technology.clone());
+            add("cooling", gpu.board.cooling.map(|one| one.words().to_owned()));
             add("slots", gpu.board.slots.map(|one| one.to_string()));
+            add("length, mm", gpu.board.length_mm.map(|one| format!("{:.0}", one.get())));
+            let plugs = gpu.board.power_connectors.iter();
+            let plugs: Vec<String> =
+                plugs.map(|one| format!("{}x {}", one.count, one.plug.word())).collect();
+            add("power plugs", (!plugs.is_empty()).then(|| plugs.join(", ")));
+            let lanes = gpu.link.pcie_gen.zip(gpu.link.pcie_lanes);
+            add("PCIe", lanes.map(|(generation, lanes)| format!("{generation:.1} x{lanes}")));
+            add("NVLink", gpu.link.nvlink.map(|one| one.words().to_owned()));
             add("released", gpu.released.map(|day| day.to_string()));
             page.table(table);
             page.list(
                 gpu.notes
                     .iter()
                     .map(|note| {
-                        Text::default().strong(format!("{}: ", note.about)).plain(note.text.clone())
+                        let about = about_words(&note.about);
+                        Text::default().strong(format!("{about}: ")).plain(note.text.clone())
                     })
                     .collect(),
             );
@@ -255,14 +266,17 @@ fn benchmarks(
                 role.engine.clone().into(),
                 role.streams.to_string().into(),
                 speed(&role.alone_tok_per_s).into(),
-                speed(&role.per_stream_tok_per_s).into(),
+                under_load(role).into(),
                 role.per_stream_tok_per_s.basis.word().into(),
             ]);
         }
     }
     page.table(table);
     if !platform.machines.is_empty() {
-        page.paragraph("Speeds per stream with contexts half full; 80 % interval in brackets.");
+        page.paragraph(format!(
+            "Predicted, per stream; 80 % interval in brackets. Alone: one stream with an empty context. {}",
+            simulated(answers.plan)
+        ));
     }
     growth(page, answers, &figures(platform));
     measured(page, answers, platform, measurements)?;
@@ -291,26 +305,37 @@ fn measured(
     let machines =
         platform.machines.iter().copied().chain(ranked.iter().take(MACHINES_PER_PLATFORM));
     models.extend(machines.flat_map(|one| &one.roles).map(|role| &role.model_id));
-    let found = measurements.on(&accelerators_here, &models)?;
+    let found = measurements.on(&accelerators_here, &models, answers.as_of)?;
     page.heading(2, "Measured by others");
+    let cut = left_out(&found, &answers.plan.as_of);
     if found.shown.is_empty() {
-        page.paragraph(format!(
-            "None of the {} measurements in the catalog is on these accelerators.",
-            grouped_count(found.all_rows)
-        ));
+        let none = format!(
+            "None of the {} measurements in the catalog is on these accelerators{}.",
+            grouped_count(found.all_rows),
+            if found.later > 0 { " and of that day or before" } else { "" }
+        );
+        page.paragraph(format!("{none}{cut}"));
         return Ok(());
     }
     page.paragraph(format!(
-        "{} of the {} measurements in the catalog (`catalog/{ROWS}`) are on these accelerators; shown are {} at the ends of what was \
-         varied, of the models above where anybody measured them. {} of these {} lie inside the 80 % interval of the prediction of the \
-         same run. The constants were fitted on measurements like these: `docs/accuracy.md` says how far off predictions are for \
-         sources that were left out.",
+        "{} of the {} measurements in the catalog (`catalog/{ROWS}`) are on these accelerators.{cut} Shown are {} at the ends of what \
+         was varied, of the models above where anybody measured them.",
         grouped_count(found.rows_here),
         grouped_count(found.all_rows),
         found.shown.len(),
-        found.inside,
-        found.shown.len()
     ));
+    page.paragraph(
+        Text::default()
+            .strong("These predictions are no test")
+            .plain(format!(
+                ": the constants were fitted on these very measurements, among others, whatever their date. {} of {} lie inside the 80 % \
+                 interval. What to expect of a measurement by somebody new is in the columns on the right: errors of runs whose source \
+                 and hardware were left out of the fit (`docs/accuracy.md`, `catalog/calibration/interval.toml`).",
+                found.inside,
+                found.shown.len()
+            )),
+    );
+    page.table(held_out_table(&found.held_out));
     let mut table = Table::new(&[
         "accelerator",
         "model",
@@ -320,6 +345,7 @@ fn measured(
         ">streams",
         ">measured tok/s",
         ">predicted tok/s",
+        "inside",
         "measured by",
     ]);
     for one in &found.shown {
@@ -338,6 +364,12 @@ fn measured(
             one.streams.to_string().into(),
             tokens_per_second(one.measured_tok_per_s).into(),
             one.predicted_tok_per_s.as_ref().map_or("a fact is missing".to_owned(), speed).into(),
+            match one.is_inside() {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "not predicted",
+            }
+            .into(),
             by.plain(format!(", {}", if one.date.is_empty() { "no date" } else { &one.date })),
         ]);
     }
@@ -346,36 +378,53 @@ fn measured(
     Ok(())
 }
 
-fn grouped_count(value: usize) -> String {
-    count(value as u64)
+/// What the day of the report leaves out of the measurements, as a sentence with a blank before it.
+fn left_out(found: &Measured, as_of: &str) -> String {
+    let mut said = String::new();
+    if found.later > 0 {
+        said.push_str(&format!(
+            " {} of them were made after {as_of} and are left out.",
+            grouped_count(found.later)
+        ));
+    }
+    if found.undated > 0 {
+        said.push_str(&format!(" {} carry no date and are kept.", grouped_count(found.undated)));
+    }
+    said
 }
 
-fn build_guide(answers: Answers<'_>, platform: &Platform<'_>) -> Document {
-    let mut document =
-        new(platform, "build-guide.md", "build guide", "Parts, prices, links, checks, set-up");
-    let page = &mut document.page;
-    for machine in platform.machines.iter().take(MACHINES_PER_PLATFORM) {
-        configuration(page, answers.plan, machine, Extent::default());
+/// Errors of held-out runs of the kinds shown.
+fn held_out_table(all: &[HeldOutError]) -> Table {
+    let mut table = Table::new(&[
+        "runs",
+        "models",
+        "basis",
+        ">shown",
+        ">inside",
+        ">held-out rows",
+        ">groups",
+        ">half within",
+        ">80 % within",
+    ]);
+    let factor = |value: f64| format!("×/÷ {value:.2}");
+    for one in all {
+        table.row([
+            one.run.into(),
+            if one.mixture { "mixtures of experts" } else { "dense" }.into(),
+            one.seen.into(),
+            one.shown.to_string().into(),
+            one.inside.to_string().into(),
+            count(u64::from(one.rows)).into(),
+            one.groups.to_string().into(),
+            factor(one.factor_50).into(),
+            factor(one.factor_80).into(),
+        ]);
     }
-    price_history(page, answers, &figures(platform));
-    costs(page, answers, &figures(platform));
-    page.heading(2, "Set-up without a monitor");
-    let built = platform.machines.first().is_some_and(|one| one.parts.len() > 1);
-    let mut steps: Vec<Text> = Vec::new();
-    if built {
-        steps.push("Mount processor, cooler and memory, then the card in the first long slot; connect every power plug the check above lists.".into());
-        steps.push("Install a server system without a desktop, the SSH server, and the maker's driver; check that the accelerator is listed with its whole memory.".into());
-    } else {
-        steps.push(
-            "Switch on remote login, switch off sleep, and give the machine a fixed address."
-                .into(),
-        );
-    }
-    steps.push("Install the engine named for each role, fetch the models in the formats named, and start it bound to the local network with a key.".into());
-    steps.push("Measure before the right of return ends: each role's speed with everything running, against the table above.".into());
-    page.list(steps);
-    page.paragraph(Text::default().link("Overview", "README.md").plain("."));
-    document
+    table
+}
+
+fn grouped_count(value: usize) -> String {
+    count(value as u64)
 }
 
 fn vendors(

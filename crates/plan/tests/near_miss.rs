@@ -1,0 +1,92 @@
+//! What a platform without a machine within the limits shows: the machine that comes nearest, why it
+//! is out, and what would let it in.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use localrig_facts::Catalog;
+use localrig_facts::region::Region;
+use localrig_facts::unit::TokensPerSec;
+use localrig_plan::near_miss::{NearMiss, near_misses};
+use localrig_plan::plan::Planner;
+use localrig_plan::platform::folder;
+use localrig_plan::price::Market;
+use localrig_plan::requirement::Requirement;
+use localrig_simulate::workload::Workload;
+
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(|| localrig_world::catalog(&[]).unwrap())
+}
+
+fn requirement() -> Requirement {
+    let text = localrig_world::requirement("home-office").unwrap();
+    Requirement::parse("home-office", text).unwrap()
+}
+
+/// Platforms with a ranked machine, and the nearest misses of the others, in February 2026.
+fn of_february(requirement: &Requirement) -> (Vec<String>, BTreeMap<String, NearMiss>) {
+    let (_, region) = catalog().get_in::<Region>("ch").unwrap();
+    let date = "2026-02-17".parse().unwrap();
+    let market = Market { catalog: catalog(), region_id: "ch", region, date };
+    let text = localrig_world::workload("home-office").unwrap();
+    let habits = Workload::parse("home-office", text, &BTreeMap::new()).unwrap();
+    let planner = Planner::new(market, requirement, &habits).unwrap();
+    let plan = planner.plan();
+    let ranked = plan.ranked.iter().map(|one| folder(catalog(), &one.candidate.key).unwrap());
+    (ranked.collect(), near_misses(&planner, &plan).unwrap())
+}
+
+fn told(all: &BTreeMap<String, NearMiss>) -> String {
+    let line = |(folder, near): (&String, &NearMiss)| {
+        let misses: Vec<String> = near
+            .misses
+            .iter()
+            .map(|one| format!("  {}: {}; {}", one.limit, one.decided_by, one.remedy))
+            .collect();
+        format!("{folder}: {}, {}\n{}", near.configuration.name, near.cost, misses.join("\n"))
+    };
+    all.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_mac_of_february_is_too_slow_and_is_let_in_by_what_the_remedy_says() {
+    let mut wanted = requirement();
+    let (ranked, near) = of_february(&wanted);
+    insta::assert_snapshot!(told(&near), @"
+    apple-silicon: Apple Mac Studio (M3 Ultra, 2025) 256 GB, CHF 6,100
+      too slow: main 27 tok/s while everything runs, at least 30; a minimum of at most 26 instead of 30 tok/s for main, or fewer or shorter requests at a time
+    ");
+    assert!(near.keys().all(|folder| !ranked.contains(folder)));
+    let mac = &near["apple-silicon"];
+    assert!(mac.configuration.parts.iter().all(|part| part.price.is_some()));
+    assert_eq!(mac.configuration.roles.len(), wanted.roles.len());
+    assert!(!mac.verdict.is_empty() && !mac.memory.is_empty());
+
+    let speed = mac.configuration.roles[0].per_stream_tok_per_s.value.get();
+    wanted.roles[0].speed_minimum_tok_per_s = Some(TokensPerSec::new(speed.floor()));
+    let (ranked, near) = of_february(&wanted);
+    assert!(ranked.contains(&"apple-silicon".to_owned()));
+    assert!(!near.contains_key("apple-silicon"));
+}
+
+#[test]
+fn without_money_every_platform_with_prices_says_how_much_it_would_take() {
+    let mut wanted = requirement();
+    wanted.budget.range = [100.0, 1_000.0];
+    let (ranked, near) = of_february(&wanted);
+    assert!(ranked.is_empty());
+    insta::assert_snapshot!(told(&near), @"
+    apple-silicon: Apple Mac Studio (M3 Ultra, 2025) 256 GB, CHF 6,100
+      over budget: CHF 6,100, at most CHF 1,000; a budget of up to CHF 6,100, or a price of at most CHF 1,000
+      too slow: main 27 tok/s while everything runs, at least 30; a minimum of at most 26 instead of 30 tok/s for main, or fewer or shorter requests at a time
+    dgx-spark: ASUS Ascent GX10 (GB10) 128 GB (1 TB), CHF 2,477
+      over budget: CHF 2,477, at most CHF 1,000; a budget of up to CHF 2,477, or a price of at most CHF 1,000
+      too slow: main 11 tok/s while everything runs, at least 30; a minimum of at most 10 instead of 30 tok/s for main, or fewer or shorter requests at a time
+      too slow: sub-agent 9 tok/s while everything runs, at least 10; a minimum of at most 9.4 instead of 10 tok/s for sub-agent, or fewer or shorter requests at a time
+      too slow: vision 4 tok/s while everything runs, at least 10; a minimum of at most 3.7 instead of 10 tok/s for vision, or fewer or shorter requests at a time
+    nvidia-gpu: GeForce RTX 5090 PC (AM5), CHF 3,968
+      over budget: CHF 3,968, at most CHF 1,000; a budget of up to CHF 3,968, or a price of at most CHF 1,000
+    ");
+}
