@@ -207,6 +207,7 @@ pub(crate) fn layer_weight(run: &Run<'_>, constants: &Constants) -> f64 {
         + count.recurrent * half(Parameter::RecurrentLayer)
         + count.mixture * half(Parameter::MixtureLayer)
         + count.dense * 0.5
+        + count.hyper * constants[Parameter::HyperLayer]
 }
 
 /// The kinds of kernels that a model's weights need.

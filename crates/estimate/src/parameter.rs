@@ -78,6 +78,8 @@ parameters! {
     RecurrentLayer = "recurrent_layer",
     /// Cost of a layer with latent attention, in plain layers.
     LatentLayer = "latent_layer",
+    /// Cost of mixing the residual streams of a layer that has several, in plain layers.
+    HyperLayer = "hyper_layer",
     /// Fixed cost of a step in microseconds.
     StepUs = "step_us",
     /// Cost of each further stream per step in microseconds.

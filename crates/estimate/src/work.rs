@@ -75,6 +75,8 @@ pub struct LayerCount {
     pub mixture: f64,
     /// With a dense feed-forward part.
     pub dense: f64,
+    /// With several residual streams.
+    pub hyper: f64,
 }
 
 /// Attention of layers that are alike.
@@ -136,7 +138,7 @@ impl Work {
             kernels,
             experts: layout.experts(),
             experts_used: layout.dim("experts_used"),
-            layers: count_layers(&layout.layers[..layout.main_layers as usize]),
+            layers: count_layers(layout),
             heads: layout.heads(),
             hidden: layout.dim("hidden"),
             state: Bytes::new(state_bytes(layout) as f64),
@@ -222,7 +224,8 @@ impl Work {
     }
 }
 
-fn count_layers(layers: &[Layer]) -> LayerCount {
+fn count_layers(layout: &Layout) -> LayerCount {
+    let layers = &layout.layers[..layout.main_layers as usize];
     let count =
         |test: &dyn Fn(&Layer) -> bool| layers.iter().filter(|one| test(one)).count() as f64;
     LayerCount {
@@ -231,6 +234,7 @@ fn count_layers(layers: &[Layer]) -> LayerCount {
         recurrent: count(&|one| one.is("recurrent")),
         mixture: count(&|one| one.is("moe")),
         dense: count(&|one| one.is("dense") && !one.is("moe")),
+        hyper: if layout.dim("streams") > 1 { layers.len() as f64 } else { 0.0 },
     }
 }
 

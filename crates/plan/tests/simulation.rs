@@ -250,7 +250,7 @@ fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation
 
 /// Tokens after which an answer ends by itself.
 fn answer_tokens(catalog: &Catalog) -> f64 {
-    let calibration = Calibration::prior(catalog.priors().unwrap()).unwrap();
+    let calibration = Calibration::prior(catalog.priors().expect("priors")).expect("constants");
     calibration.general()[Parameter::AnswerTokens]
 }
 
