@@ -3,16 +3,18 @@
 //! `LOCALRIG_UPDATE=1 cargo nextest run -p localrig-plan --test simulation` writes the page anew.
 #![expect(clippy::disallowed_methods, reason = "the test reads rows and writes the page")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use localrig_estimate::calibration::Calibration;
 use localrig_estimate::context::KvType;
+use localrig_estimate::fit::{Observations, Problem, STEPS, Solution};
 use localrig_estimate::parameter::Parameter;
 use localrig_estimate::run::Link;
 use localrig_facts::Catalog;
 use localrig_facts::document::from_csv;
 use localrig_facts::machine::{machine_with_memory, parse_machine};
+use localrig_facts::measured::SpeedRow;
 use localrig_facts::unit::{BytesPerSec, Seconds};
 use localrig_plan::placement::{Devices, Place};
 use localrig_plan::scenario::{Arrangement, arrange};
@@ -173,6 +175,30 @@ fn scenario(
 fn single(decode: (Option<u32>, Option<f64>), prompt: (Option<u32>, Option<f64>)) -> Single {
     let some = |tokens: &u32| *tokens > 0;
     Single { decode: decode.0.zip(decode.1), prompt: prompt.0.filter(some).zip(prompt.1) }
+}
+
+/// The catalog as it would be without the rows of a group in the fit.
+fn without(catalog: &Catalog, problem: &Problem<'_>, full: &Solution, group: &str) -> Catalog {
+    const FITTED: &str = "calibration/fitted.toml";
+    let fitted = toml::to_string(&problem.fitted_without(full, group)).expect("a document");
+    Catalog::from_files(catalog.files().map(|(path, file)| {
+        let mut file = file.clone();
+        if path == FITTED {
+            file.text = fitted.clone().into();
+        }
+        (path.to_owned(), file)
+    }))
+}
+
+/// Catalogs by group, each without what that group measured.
+fn held_out(catalog: &Catalog, groups: BTreeSet<String>) -> BTreeMap<String, Catalog> {
+    let rows: Vec<SpeedRow> = rows(catalog, "measured/speed.csv");
+    let observations = Observations::new(catalog, &rows);
+    let priors = catalog.priors().expect("priors");
+    let problem = Problem::new(priors, &observations).expect("a problem");
+    let full = problem.solve(&vec![0.0; problem.unknowns()], &|_| false, STEPS);
+    let of = |group: String| (group.clone(), without(catalog, &problem, &full, &group));
+    groups.into_iter().collect::<Vec<_>>().into_par_iter().map(of).collect()
 }
 
 fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation> {
@@ -369,9 +395,14 @@ fn the_page_says_how_far_the_simulator_is_off() {
 /// Writes the table of closed loops; the median deviation at 2 to 16 streams.
 fn closed_loops(catalog: &Catalog, page: &mut String) -> f64 {
     let all: Vec<Row> = rows(catalog, "measured/concurrency.csv");
+    let group_of = |row: &Row| format!("{} {}", row.source, row.hardware);
+    let without = held_out(catalog, all.iter().map(group_of).collect());
     let both: Vec<[Option<Deviation>; 2]> = all
         .par_iter()
-        .map(|row| [true, false].map(|calibrated| deviation(catalog, row, calibrated)))
+        .map(|row| {
+            let catalog = &without[&group_of(row)];
+            [true, false].map(|calibrated| deviation(catalog, row, calibrated))
+        })
         .collect();
     let of = |keep: &dyn Fn(&Row) -> bool| -> Vec<&[Option<Deviation>; 2]> {
         all.iter().zip(&both).filter(|(row, _)| keep(row)).map(|(_, both)| both).collect()
@@ -406,6 +437,9 @@ fn closed_loops(catalog: &Catalog, page: &mut String) -> f64 {
 
 fn open_loops(catalog: &Catalog, page: &mut String) {
     let all: Vec<OpenRow> = rows(catalog, "measured/open_loop.csv");
+    let group = "djangodevreng/dgx-spark-benchmarks dgx-spark".to_owned();
+    let without = held_out(catalog, BTreeSet::from([group]));
+    let catalog = without.values().next().expect("a group");
     let both: Vec<[Option<Deviation>; 2]> = all
         .par_iter()
         .map(|row| [true, false].map(|calibrated| open_deviation(catalog, row, calibrated)))

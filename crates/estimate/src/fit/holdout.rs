@@ -2,6 +2,8 @@
 
 use rayon::prelude::*;
 
+use localrig_facts::calibration::Fitted;
+
 use super::{Observation, Observations, Problem, Solution};
 use crate::calibration::{Level, Measured, Seen};
 
@@ -27,6 +29,12 @@ impl Problem<'_> {
     pub fn held_out(&self, full: &Solution) -> Vec<HeldOut> {
         let group = |one: &Observation| one.group;
         self.without_each(full, self.observations.groups.len(), &group)
+    }
+
+    /// The constants without a group, `source hardware`; those of all rows when there is no such group.
+    pub fn fitted_without(&self, full: &Solution, group: &str) -> Fitted {
+        let index = self.observations.groups.iter().position(|one| one == group);
+        self.fitted(&self.solve(full, &|one| Some(one.group) == index, STEPS))
     }
 
     /// Every row predicted without the rows of its model and of some others: what to expect of a
