@@ -167,7 +167,7 @@ fn scenario(
         let prefill = single.prompt.map_or(decode, |(tokens, speed)| {
             f64::from(tokens) / speed / server.steps.prefill(tokens, 0).get()
         });
-        server.steps = server.steps.scaled(decode, prefill);
+        server.steps = server.steps.calibrated(decode, prefill);
     }
     Some(scenario)
 }

@@ -208,6 +208,22 @@ impl StepTable {
         }
     }
 
+    /// The same model with what a run of one stream says of it: a step of one stream takes `decode`
+    /// times as long, what further streams and their contexts add stays, and prompts take `prefill`
+    /// times as long.
+    #[must_use]
+    pub fn calibrated(&self, decode: f64, prefill: f64) -> Self {
+        let single = self.weights_and_crowd(1)[0];
+        let more = (decode - 1.0) * single;
+        let shifted =
+            |all: &[[f64; 2]]| all.iter().map(|[at, value]| [*at, value + more]).collect();
+        Self {
+            weights: shifted(&self.weights),
+            dense: self.dense.iter().map(|[weights, crowd]| [weights + more, *crowd]).collect(),
+            ..self.scaled(1.0, prefill)
+        }
+    }
+
     /// Time of a step of `streams` streams with `depth` tokens of context each.
     pub fn decode(&self, depth: u32, streams: u32) -> Seconds {
         let [weights, crowd] = self.weights_and_crowd(streams as usize);
@@ -323,6 +339,19 @@ pub(crate) mod tests {
             prop_assert!(near(table.prefill(tokens, depth).to_us(), prefill));
             let batch = Batch { decode: vec![depth; streams as usize], ..Batch::default() };
             prop_assert!(near(table.cost(&batch).duration.to_us(), decode));
+        }
+
+        #[test]
+        fn a_run_of_one_stream_moves_the_single_step_and_leaves_what_others_add(
+            factor in 0.7..2.0_f64, streams in 2_u32..200, depth in 0_u32..100_000,
+        ) {
+            let table = simple(10_000.0, 0.05, 100.0);
+            let own = table.calibrated(factor, 2.0);
+            let near = |a: Seconds, b: Seconds| (a.get() / b.get() - 1.0).abs() < 1e-9;
+            prop_assert!(near(own.decode(0, 1), table.decode(0, 1) * factor));
+            let more = |table: &StepTable| table.decode(depth, streams) - table.decode(0, 1);
+            prop_assert!(near(more(&own), more(&table)));
+            prop_assert!(near(own.prefill(512, depth), table.prefill(512, depth) * 2.0));
         }
 
         #[test]
