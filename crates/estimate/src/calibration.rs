@@ -5,6 +5,7 @@
 //! fewer levels speak of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use localrig_facts::calibration::{EngineClass, Peak, Priors, Spread};
 use localrig_facts::gpu::{Gpu, Stack};
@@ -284,7 +285,11 @@ impl Calibration {
     ///
     /// # Errors
     /// When a file of it is missing or broken, or lacks a constant.
-    pub fn of(catalog: &Catalog) -> Result<Self, CatalogError> {
+    pub fn of(catalog: &Catalog) -> Result<Arc<Self>, CatalogError> {
+        catalog.derived(Self::with_own)
+    }
+
+    fn with_own(catalog: &Catalog) -> Result<Self, CatalogError> {
         let mut calibration = Self::published(catalog)?;
         let units = catalog.own_fit()?.and_then(|own| own.level.get(Level::Unit.key()));
         for (key, differences) in units.into_iter().flatten() {

@@ -1,8 +1,9 @@
 //! The catalog: texts in, typed entries out, each kind parsed when it is first asked for.
 
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::de::DeserializeOwned;
 
@@ -180,6 +181,7 @@ pub struct Catalog {
     intervals: OnceLock<Result<Intervals, CatalogError>>,
     own: OnceLock<Result<Fitted, CatalogError>>,
     tasks: OnceLock<Result<Tasks, CatalogError>>,
+    derived: Mutex<BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl Catalog {
@@ -218,6 +220,26 @@ impl Catalog {
             })
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// What another crate works out of the catalog, once for every type of it.
+    ///
+    /// # Errors
+    /// What `work_out` fails with; nothing is kept then.
+    pub fn derived<T: Any + Send + Sync>(
+        &self,
+        work_out: impl FnOnce(&Self) -> Result<T, CatalogError>,
+    ) -> Result<Arc<T>, CatalogError> {
+        let key = TypeId::of::<T>();
+        let locked = || self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = locked().get(&key).cloned().and_then(|known| known.downcast().ok());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        // Not under the lock: it may ask for something derived itself.
+        let new = Arc::new(work_out(self)?);
+        let _ = locked().insert(key, new.clone());
+        Ok(new)
     }
 
     /// The TOML files of a folder with their ids.
