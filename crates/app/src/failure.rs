@@ -253,6 +253,9 @@ impl From<EstimateError> for Failure {
             EstimateError::Memory(MemoryError::OneMemory { .. }) => {
                 Self::new(INPUT, message).hint("leave the flags of offload and splits away")
             }
+            EstimateError::Memory(MemoryError::TooManyStreams { .. }) => {
+                Self::new(INPUT, message).hint("ask for fewer streams, or take `--engine vllm`")
+            }
             EstimateError::Memory(MemoryError::NoShare { .. }) => Self::new(INPUT, message)
                 .hint("`--gpu-memory-utilization` and `--max-num-batched-tokens` are settings of `--engine vllm`"),
             EstimateError::Memory(MemoryError::NotSpread { .. }) => Self::new(INPUT, message)

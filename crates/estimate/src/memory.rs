@@ -56,6 +56,16 @@ pub enum MemoryError {
         /// The machine.
         machine: String,
     },
+    /// More streams than a server of the engine runs at a time.
+    #[error("{engine} runs at most {most} streams at a time, {asked} were asked for")]
+    TooManyStreams {
+        /// The engine.
+        engine: String,
+        /// The most.
+        most: u64,
+        /// The streams asked for.
+        asked: u64,
+    },
     /// The engine has no such setting: it takes what it needs.
     #[error("{engine} takes no share of a card that could be set")]
     NoShare {
@@ -191,6 +201,13 @@ impl Holding<'_> {
                 return Err(MemoryError::OneMemory { machine: self.machine.name.clone() });
             }
         }
+        if ask.streams > self.most_streams() {
+            return Err(MemoryError::TooManyStreams {
+                engine: self.setup.engine.name.clone(),
+                most: self.most_streams(),
+                asked: ask.streams,
+            });
+        }
         let setting = self.setting;
         let shared = setting.device_share.is_some() && allocation == Allocation::Cells && !unified;
         if shared || (setting.batched_tokens.is_some() && allocation != Allocation::Pool) {
@@ -201,6 +218,11 @@ impl Holding<'_> {
             Allocation::Pool if self.device_share().is_some() => self.reserve(ask),
             _ => self.whole(ask),
         }
+    }
+
+    /// Most streams that are tried: what the engine runs, or more than any machine at home serves.
+    fn most_streams(&self) -> u64 {
+        self.setup.engine.memory.most_streams.unwrap_or(1024)
     }
 
     /// Memory counted for the machine as a whole.
@@ -215,7 +237,8 @@ impl Holding<'_> {
         };
         let limit = self.model.context_tokens;
         let largest = largest(limit, |context| fits(Ask { context, ..ask }));
-        let streams_that_fit = largest_count(1024, |streams| fits(Ask { streams, ..ask }));
+        let streams_that_fit =
+            largest_count(self.most_streams(), |streams| fits(Ask { streams, ..ask }));
         Ok(Memory {
             weights_bytes: self.weights.loaded,
             device_weights_bytes: parts.weights,

@@ -240,6 +240,16 @@ fn the_cores_of_the_host_bound_its_attention_and_its_batches() {
 }
 
 #[test]
+fn more_streams_than_a_server_runs_are_refused_whatever_fits() {
+    let asked = |streams| Asked { model: "gemma-3-270m-it", streams, context: 1024, ..LLAMA };
+    let error = answer(&asked(257)).unwrap_err();
+    let most =
+        MemoryError::TooManyStreams { engine: "llama.cpp".to_owned(), most: 256, asked: 257 };
+    assert_eq!(error, EstimateError::Memory(most));
+    assert_eq!(answer(&asked(256)).unwrap().memory.streams_that_fit, 256);
+}
+
+#[test]
 fn heads_that_cannot_be_shared_out_leave_layers_whole() {
     // 40 heads of queries and 10 of keys: two cards take half of each, four cannot.
     let on = |machine| {

@@ -135,6 +135,8 @@ pub struct EngineMemory {
     /// Prompt tokens computed at once, by the memory of a device, largest first.
     #[serde(default)]
     pub batched_tokens: Vec<ByMemory>,
+    /// Most streams that one server runs at a time, whatever fits.
+    pub most_streams: Option<u64>,
     /// Each stream has a buffer of its own instead of all sharing one.
     #[serde(default)]
     pub own_buffers: bool,

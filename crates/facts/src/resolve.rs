@@ -36,7 +36,7 @@ pub enum ResolveError {
         close: Vec<String>,
     },
     /// Several things are called that.
-    #[error("`{query}` can mean {} different {what}s", .candidates.len())]
+    #[error("`{query}` can mean {} different {}", .candidates.len(), several(what))]
     Ambiguous {
         /// What was looked for.
         what: &'static str,
@@ -45,6 +45,11 @@ pub enum ResolveError {
         /// `id (name)` of each.
         candidates: Vec<String>,
     },
+}
+
+/// The plural of what may be looked for.
+fn several(what: &str) -> String {
+    what.strip_suffix('y').map_or_else(|| format!("{what}s"), |stem| format!("{stem}ies"))
 }
 
 /// Finds the one entry a query names.

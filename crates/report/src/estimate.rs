@@ -146,6 +146,10 @@ fn summary(answer: &Answer) -> Vec<Text> {
         let text = Text::default()
             .strong(format!("{} tok/s", two_digits(empty.per_stream_tok_per_s.value.get())))
             .plain(" with an empty context");
+        let text = match answer.asked.streams {
+            1 => text,
+            streams => text.plain(format!(", each of {streams} streams")),
+        };
         let full = two_digits(full.per_stream_tok_per_s.value.get());
         said.push(match speed.decode.len() {
             1 => text,

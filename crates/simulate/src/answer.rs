@@ -3,6 +3,8 @@
 //! Two kinds of spread are kept apart: replicates differ in the draws of the workload, model draws
 //! in how far off the speed model may be.
 
+use std::ops::{Div, Mul};
+
 use localrig_facts::unit::{Joules, Seconds, Tokens, TokensPerSec};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -161,9 +163,13 @@ pub fn simulate(scenario: &Scenario, workload: &Workload, options: Options) -> S
         .into_par_iter()
         .map(|replicate| run(scenario, workload, options.seed, replicate, None))
         .collect();
+    // The n-th draw meets the n-th replicate's requests, against which it is held.
     let models: Vec<Run> = (0..u64::from(options.models))
         .into_par_iter()
-        .map(|draw| run(&drawn(scenario, options.seed, draw), workload, options.seed, 0, None))
+        .map(|draw| {
+            let replicate = draw % u64::from(options.replicates.max(1));
+            run(&drawn(scenario, options.seed, draw), workload, options.seed, replicate, None)
+        })
         .collect();
     let roles = workload.roles.iter().enumerate().map(|(index, role)| {
         let servers = scenario.routes[index]
@@ -201,14 +207,16 @@ pub fn simulate(scenario: &Scenario, workload: &Workload, options: Options) -> S
 }
 
 /// The scenario with other errors of the speed model: each engine's generation and prompts are
-/// slower or faster by a factor whose 80 % range is the model's own.
+/// slower or faster by a factor whose 80 % range is the model's own. Draws come in pairs, as much
+/// slower as faster, so that few of them say the same of both sides.
 fn drawn(scenario: &Scenario, seed: u64, draw: u64) -> Scenario {
     /// Standard normal quantile of 90 %.
     const Z: f64 = 1.281_551_565_544_6;
     let mut drawn = scenario.clone();
     for server in &mut drawn.servers {
-        let mut stream = Stream::new(seed, draw, &server.label, 0, Quantity::Model);
-        let mut factor = |width: f64| libm::exp(stream.normal() * libm::log(width) / Z);
+        let mut stream = Stream::new(seed, draw / 2, &server.label, 0, Quantity::Model);
+        let sign = if draw.is_multiple_of(2) { 1.0 } else { -1.0 };
+        let mut factor = |width: f64| libm::exp(sign * stream.normal() * libm::log(width) / Z);
         let uncertainty = server.steps.uncertainty;
         let (decode, prefill) = (factor(uncertainty.decode), factor(uncertainty.prefill));
         server.steps = server.steps.scaled(decode, prefill);
@@ -240,8 +248,8 @@ fn role_answer(
     let figure = |value: Option<TokensPerSec>, of: &dyn Fn(&Run) -> Option<TokensPerSec>| {
         value.map(|value| Figure {
             value,
-            workload: range(replicates, of, value),
-            model: range(models, of, value),
+            workload: range(replicates.iter().filter_map(of), value),
+            model: range(models_over(replicates, models, of, value), value),
         })
     };
     let total_value = Tokens::new(all.output_tokens as f64) / Seconds::new(window.max(1e-9));
@@ -258,14 +266,14 @@ fn role_answer(
         tok_per_s_p1: speed(&all, 0.99),
         total_tok_per_s: Figure {
             value: total_value,
-            workload: range(replicates, &total, total_value),
-            model: range(models, &total, total_value),
+            workload: range(replicates.iter().filter_map(total), total_value),
+            model: range(models_over(replicates, models, &total, total_value), total_value),
         },
         ttft_s: percentiles(&all.ttft),
         ttft_p50_s: ttft.map(|value| Figure {
             value,
-            workload: range(replicates, &first, value),
-            model: range(models, &first, value),
+            workload: range(replicates.iter().filter_map(first), value),
+            model: range(models_over(replicates, models, &first, value), value),
         }),
         itl_s: percentiles(&all.gaps),
         goodput_share: (all.answered > 0).then(|| all.good as f64 / all.answered as f64),
@@ -311,9 +319,28 @@ fn percentiles(histogram: &Histogram) -> Percentiles {
     }
 }
 
+/// What a figure would be under every draw: what the draw makes of its replicate, applied to the
+/// figure. So requests that happen to come together in one replicate do not pass for errors of the
+/// speed model.
+fn models_over<'r, Q>(
+    replicates: &'r [Run],
+    models: &'r [Run],
+    of: &'r dyn Fn(&Run) -> Option<Q>,
+    value: Q,
+) -> impl Iterator<Item = Q> + 'r
+where
+    Q: Copy + PartialOrd + Div<Output = f64> + Mul<f64, Output = Q> + 'r,
+{
+    let pairs = models.iter().zip(replicates.iter().cycle());
+    pairs.filter_map(move |(model, replicate)| {
+        let ratio = of(model)? / of(replicate)?;
+        Some(value * ratio).filter(|_| ratio.is_finite())
+    })
+}
+
 /// The range that holds 80 % of the runs; the value itself when there are none.
-fn range<Q: Copy + PartialOrd>(runs: &[Run], of: &dyn Fn(&Run) -> Option<Q>, value: Q) -> [Q; 2] {
-    let mut values: Vec<Q> = runs.iter().filter_map(of).collect();
+fn range<Q: Copy + PartialOrd>(values: impl Iterator<Item = Q>, value: Q) -> [Q; 2] {
+    let mut values: Vec<Q> = values.collect();
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     let Some(last) = values.len().checked_sub(1) else { return [value; 2] };
     let at = |part: f64| values[(part * last as f64).round() as usize];

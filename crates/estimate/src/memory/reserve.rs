@@ -167,7 +167,9 @@ impl Holding<'_> {
             largest_context_tokens: largest(self.model.context_tokens, |context| {
                 fits(Ask { context, ..ask })
             }),
-            streams_that_fit: largest_count(1024, |streams| fits(Ask { streams, ..ask })),
+            streams_that_fit: largest_count(self.most_streams(), |streams| {
+                fits(Ask { streams, ..ask })
+            }),
             spread: None,
             terms: self.reserve_terms(ask, &reserve, value),
             pool: Some(reserve),

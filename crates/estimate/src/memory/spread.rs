@@ -231,7 +231,7 @@ impl Holding<'_> {
             margin_bytes: bytes(|place| place.margin_bytes),
             verdict: worst.unwrap_or(Verdict::Fits),
             largest_context_tokens: largest_context(&load, limit, fits),
-            streams_that_fit: most_streams(&load, ask.context, fits),
+            streams_that_fit: most_streams(&load, ask.context, fits).min(self.most_streams()),
             terms: self.spread_terms(ask, &spread, &load.offload),
             spread: Some(spread),
             pool: None,

@@ -100,11 +100,16 @@ impl Pace<'_> {
         let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
         terms.push(Term::new(
             "interval",
-            format!(
-                "80 % of held-out measurements lie within this factor ({} on {})",
-                setup.engine.name,
-                stack_word(setup.stack)
-            ),
+            if self.offloaded.is_some() {
+                "the widest of all stacks: hosts differ, and few runs with a part on one were measured"
+                    .to_owned()
+            } else {
+                format!(
+                    "80 % of held-out measurements lie within this factor ({} on {})",
+                    setup.engine.name,
+                    stack_word(setup.stack)
+                )
+            },
             format!("x/÷ {:.2}", self.factor(kind, depth, streams)),
             basis,
             &["calibration/interval"],
