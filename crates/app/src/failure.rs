@@ -254,7 +254,7 @@ impl From<EstimateError> for Failure {
                 Self::new(INPUT, message).hint("leave the flags of offload and splits away")
             }
             EstimateError::Memory(MemoryError::TooManyStreams { .. }) => {
-                Self::new(INPUT, message).hint("ask for fewer streams, or take `--engine vllm`")
+                Self::new(INPUT, message).hint("ask for fewer streams, or take another `--engine`")
             }
             EstimateError::Memory(MemoryError::NoShare { .. }) => Self::new(INPUT, message)
                 .hint("`--gpu-memory-utilization` and `--max-num-batched-tokens` are settings of `--engine vllm`"),

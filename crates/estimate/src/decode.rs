@@ -92,7 +92,7 @@ pub fn step(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> S
         overlap = overlap.min(constants[Parameter::OverlapBatch].max(1.0));
     }
     let busy = norm(memory, arithmetic, overlap);
-    let here = 1.0 - run.host.map_or(0.0, |host| host.attention);
+    let here = resident(run, |host| host.attention);
     let kv = kv(run, constants, depth, streams) * here / width;
     let state = state(run, constants, streams) * here / width;
     let layers = constants[Parameter::LayerUs] * 1e-6 * layer_weight(run, constants);
@@ -125,17 +125,21 @@ pub(crate) fn norm(a: f64, b: f64, p: f64) -> f64 {
     large * (1.0 + (small / large).powf(p)).powf(1.0 / p)
 }
 
+/// Share of some weights that is not on the host.
+fn resident(run: &Run<'_>, away: fn(Host) -> f64) -> f64 {
+    1.0 - run.host.map_or(0.0, away)
+}
+
 /// Reading weights: every byte a step needs, once (roofline; Williams et al. 2009). Packed types
 /// read at their own share of the bandwidth.
 fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     let work = run.work;
-    let resident = |away: fn(Host) -> f64| 1.0 - run.host.map_or(0.0, away);
-    let base = resident(|host| host.base);
+    let base = resident(run, |host| host.base);
     let mut experts = 0.0;
     if work.is_mixture() {
         let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
         experts = touched / work.experts as f64 / constants[Parameter::ExpertGather]
-            * resident(|host| host.experts);
+            * resident(run, |host| host.experts);
     }
     let mut bytes = 0.0;
     for (kernel, own) in work.kernels.iter().enumerate() {
@@ -150,10 +154,13 @@ fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
 /// Unpacking weights on the shader units, or the matrix products of a batch, whichever is longer.
 fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     let work = run.work;
-    let used = work.used_share();
+    let base = resident(run, |host| host.base);
+    let experts = resident(run, |host| host.experts);
+    let used = work.used_share() * experts;
     let mut operations = 0.0;
     for (kernel, own) in work.kernels.iter().enumerate() {
-        let active = own.base_parameters + own.head_parameters + own.expert_parameters * used;
+        let active =
+            (own.base_parameters + own.head_parameters) * base + own.expert_parameters * used;
         if active > 0.0 {
             operations += active * constants[Parameter::UnpackFloat16.for_kernel(kernel)];
         }
@@ -162,7 +169,7 @@ fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     if streams <= 1.0 {
         return unpack;
     }
-    let dense = work.weights.base_parameters + work.weights.head_parameters;
+    let dense = (work.weights.base_parameters + work.weights.head_parameters) * base;
     let mut products = 2.0 * dense * streams;
     if work.is_mixture() {
         // Each touched expert's product is padded to whole tiles.
@@ -170,7 +177,7 @@ fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
         let one = work.weights.expert_parameters / work.experts as f64;
         let rows =
             streams * work.experts_used as f64 + (constants[Parameter::ExpertTile]) * touched;
-        products += 2.0 * one * rows;
+        products += 2.0 * one * rows * experts;
     }
     let matrix = products / (run.rates.matrix * constants[Parameter::BatchMatrixShare]);
     unpack.max(matrix)

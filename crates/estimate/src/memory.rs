@@ -201,12 +201,10 @@ impl Holding<'_> {
                 return Err(MemoryError::OneMemory { machine: self.machine.name.clone() });
             }
         }
-        if ask.streams > self.most_streams() {
-            return Err(MemoryError::TooManyStreams {
-                engine: self.setup.engine.name.clone(),
-                most: self.most_streams(),
-                asked: ask.streams,
-            });
+        if let Some(most) = self.setup.engine.memory.most_streams.filter(|most| ask.streams > *most)
+        {
+            let engine = self.setup.engine.name.clone();
+            return Err(MemoryError::TooManyStreams { engine, most, asked: ask.streams });
         }
         let setting = self.setting;
         let shared = setting.device_share.is_some() && allocation == Allocation::Cells && !unified;
@@ -220,7 +218,8 @@ impl Holding<'_> {
         }
     }
 
-    /// Most streams that are tried: what the engine runs, or more than any machine at home serves.
+    /// Most streams that are tried when it is asked how many fit: what the engine runs, or more than
+    /// any machine at home serves.
     fn most_streams(&self) -> u64 {
         self.setup.engine.memory.most_streams.unwrap_or(1024)
     }

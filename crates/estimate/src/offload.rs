@@ -20,6 +20,8 @@ pub fn decode(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) ->
         let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
         bytes += work.weights.experts.get() * touched / work.experts as f64 * host.experts;
     }
+    // Recurrent state is read and written once per stream, where its layer is.
+    bytes += 2.0 * work.state.get() * host.attention * streams;
     let share = constants[Parameter::HostShare];
     let reading = bytes / (bandwidth(host, constants).get() * share);
     let column = column(run, host, constants);

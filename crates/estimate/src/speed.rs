@@ -331,8 +331,11 @@ impl<'a> Pace<'a> {
                 let weights = &self.work.weights;
                 let read = weights.experts * (offloaded.expert_share * self.work.used_share())
                     + weights.base * offloaded.base_share;
+                let cores = host.cores.map_or_else(String::new, |cores| {
+                    format!(" and computes with {cores} cores like those of one server that was measured")
+                });
                 format!(
-                    "{device}; the CPU reads {:.2} GB of every token's weights from memory of {:.0} GB/s",
+                    "{device}; the CPU reads {:.2} GB of every token's weights from memory of {:.0} GB/s{cores}",
                     read.to_gb(),
                     host.bandwidth.to_gb_per_s()
                 )

@@ -247,6 +247,9 @@ fn more_streams_than_a_server_runs_are_refused_whatever_fits() {
         MemoryError::TooManyStreams { engine: "llama.cpp".to_owned(), most: 256, asked: 257 };
     assert_eq!(error, EstimateError::Memory(most));
     assert_eq!(answer(&asked(256)).unwrap().memory.streams_that_fit, 256);
+    // Nobody says how many vLLM runs: the pool decides.
+    let vllm = Asked { engine: "vllm", format: "safetensors-bf16", ..asked(2000) };
+    assert!(answer(&vllm).is_ok());
 }
 
 #[test]

@@ -361,7 +361,6 @@ fn add<'a>(
         let fixed = size.weights + size.overhead.value;
         let pool = engine.memory.allocation == Some(Allocation::Pool);
         let least = minimum_pool(&layout, ask);
-        let pace = Pace::new(catalog, &setup, &whole, &work)?;
         let pace = match place.devices {
             // The slowest sets the pace.
             Devices::Tensor(_) if group.len() > 1 => {
@@ -375,7 +374,7 @@ fn add<'a>(
                 let setup = Setup::new(catalog, engine_id, engine, &one, recipe.format)?;
                 Pace::new(catalog, &setup, &one, &work)?.cut(ways, arrangement.link)
             }
-            _ => pace,
+            _ => Pace::new(catalog, &setup, &whole, &work)?,
         };
         if arrangement.link.is_none() {
             arranged.notes.extend(pace.link().map(link_words));

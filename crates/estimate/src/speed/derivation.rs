@@ -27,7 +27,8 @@ impl Pace<'_> {
         let ms = |time: f64| format!("{:.3} ms", time * 1e3);
         let run = stage.run(self.work);
         let read = self.work.active_bytes();
-        let memory = memory(stage, self.work, streams);
+        let [weights_here, caches_here] = self.on_devices();
+        let memory = memory(stage, self.work, streams) + &weights_here;
         let mut terms = vec![
             Term::new(
                 "weights read per token",
@@ -40,7 +41,7 @@ impl Pace<'_> {
             Term::new(
                 "arithmetic",
                 format!(
-                    "unpacking {:.2} G active parameters at {:.2} / FP32 rate {:.1} TFLOP/s, or matrix products of the batch if longer",
+                    "unpacking {:.2} G active parameters at {:.2} / FP32 rate {:.1} TFLOP/s, or matrix products of the batch if longer{weights_here}",
                     self.work.active_parameters() / 1e9,
                     value(Parameter::UnpackCost),
                     stage.rates.shader / 1e12
@@ -52,7 +53,7 @@ impl Pace<'_> {
             Term::new(
                 "KV cache",
                 format!(
-                    "{:.2} GB read for {streams} stream(s) at depth {depth} / (bandwidth * share {:.2})",
+                    "{:.2} GB read for {streams} stream(s) at depth {depth} / (bandwidth * share {:.2}){caches_here}",
                     self.work.kv_read(depth as f64).to_gb() * streams as f64,
                     value(Parameter::KvShare)
                 ),
@@ -115,6 +116,24 @@ impl Pace<'_> {
             &["calibration/interval"],
         ));
         terms
+    }
+
+    /// The parts of weights and caches that devices hold, where a host holds others.
+    fn on_devices(&self) -> [String; 2] {
+        let Some((offloaded, _)) = self.offloaded else { return [String::new(), String::new()] };
+        let percent = |away: f64| (1.0 - away) * 100.0;
+        let experts = if self.work.is_mixture() {
+            format!(" and {:.0} % of the experts", percent(offloaded.expert_share))
+        } else {
+            String::new()
+        };
+        [
+            format!(
+                "; of this {:.0} % of the weights{experts} on devices",
+                percent(offloaded.base_share)
+            ),
+            format!("; of this {:.0} % on devices", percent(offloaded.attention_share)),
+        ]
     }
 
     /// How the time of the part in host memory comes about.
