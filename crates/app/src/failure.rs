@@ -300,6 +300,8 @@ impl From<OptionError> for Failure {
         match error {
             OptionError::Catalog(error) => error.into(),
             OptionError::Layout(error) => error.into(),
+            OptionError::NoScore { .. } => Self::new(INPUT, error.to_string())
+                .hint("`localrig fit --all` lists the models that have an index; name one of them under `at_least_as_good_as`"),
             OptionError::ContextTooLong { limit, .. } => {
                 Self::new(INPUT, message).hint(format!("use {limit} tokens of context or less"))
             }

@@ -64,8 +64,10 @@ fn the_home_office_runs_on_two_cards() {
     Qwen2.5-VL-7B-Instruct Q4_K_M on    NVIDIA RTX PRO 6000 Blackwell        10 %   65,536    0      0
     llama.cpp                           Workstation Edition
 
-    - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 60 %, power not known
-    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 78 %, power not known
+    - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 60 %, about 520 W while busy,
+      idle power not recorded
+    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 78 %, about 520 W while busy,
+      idle power not recorded
 
     2 replicates of 900 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
     runs: the first is what differs from hour to hour, the second how far off the speed model may be.
@@ -98,7 +100,7 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
     ----------------------------------------------------------------------------------
     Qwen3-8B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 5090   24 %  163,840    0      0
 
-    - device 0, NVIDIA GeForce RTX 5090: busy 36 %, power not known
+    - device 0, NVIDIA GeForce RTX 5090: busy 36 %, about 490 W while busy, idle power not recorded
 
     Concurrency
 
@@ -151,7 +153,7 @@ fn more_than_can_be_done_is_called_saturated() {
     ----------------------------------------------------------------------------------
     Qwen3-14B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 3090   32 %  16,384    0      0
 
-    - device 0, NVIDIA GeForce RTX 3090: busy 100 %, power not known
+    - device 0, NVIDIA GeForce RTX 3090: busy 100 %, about 330 W while busy, idle power not recorded
 
     2 replicates of 300 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
     runs: the first is what differs from hour to hour, the second how far off the speed model may be.

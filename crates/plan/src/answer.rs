@@ -17,7 +17,7 @@ use crate::knowledge::{Correction, Fact, corrections_of, facts};
 use crate::plan::{Plan, Ranked};
 use crate::price::{NoPrice, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
-use crate::score::ScoreTerm;
+use crate::score::{ScoreTerm, first_up_to};
 use crate::trial::SimulationNote;
 use crate::verdict;
 
@@ -41,6 +41,9 @@ pub struct PlanAnswer {
     /// Machines within all hard limits, best first; machines with the same accelerators are one
     /// entry.
     pub ranked: Vec<RankedMachine>,
+    /// The most that the first may cost and still be first, all else the same; absent when it is
+    /// the only one.
+    pub first_up_to: Option<Money>,
     /// Who leads in one respect, among the ranked.
     pub leaders: Vec<Leader>,
     /// Machines that would do but lack a price.
@@ -56,6 +59,8 @@ pub struct RankedMachine {
     pub rank: usize,
     /// Stable key.
     pub key: String,
+    /// The machine alone, without what a build is made of around its cards: as `--on` reads it.
+    pub machine: String,
     /// Name.
     pub name: String,
     /// Shape.
@@ -131,6 +136,8 @@ pub struct ServedRole {
     pub devices: String,
     /// Numbers of these devices in the machine, from 0.
     pub device_numbers: Vec<u32>,
+    /// Whether each device has a copy of the model; else they hold it together.
+    pub copies: bool,
     /// Whether it is the same loaded model as an earlier role's.
     pub shares_weights: bool,
     /// Speed of each stream after its first token while the whole workload runs: the median
@@ -294,6 +301,10 @@ impl PlanAnswer {
             budget: money(requirement.budget.range),
             sweet_spot: money(requirement.budget.sweet_spot),
             leaders: leaders(&ranked),
+            first_up_to: ranked.get(1).map(|next| {
+                let first = &ranked[0];
+                first_up_to(requirement, first.cost, first.score - next.score)
+            }),
             ranked,
             unpriced: unpriced.collect(),
             rejected: rejected.collect(),
@@ -319,6 +330,7 @@ fn machine(
     RankedMachine {
         rank,
         key: candidate.key.clone(),
+        machine: candidate.machine_key().to_owned(),
         name: candidate.machine.name.clone(),
         form: candidate.form,
         score: ranked.score,
@@ -382,6 +394,7 @@ pub(crate) fn served_role(
         kv_type: option.ask.kv.name,
         devices: assignment.groups[served.group].devices.clone(),
         device_numbers: assignment.groups[served.group].units.clone(),
+        copies: assignment.groups[served.group].copies,
         simulated: served.simulated,
         shares_weights: served.shares_weights,
         per_stream_tok_per_s: served.busy,

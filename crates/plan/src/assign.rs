@@ -59,7 +59,9 @@ pub struct Group {
     pub devices: String,
     /// Their numbers in the machine, from 0.
     pub units: Vec<u32>,
-    /// What they offer.
+    /// Whether each device has a copy of every model; else they hold the models together.
+    pub copies: bool,
+    /// What they offer together, or each of them where each has a copy.
     pub usable: Bytes,
     /// What is kept free.
     pub margin: Bytes,

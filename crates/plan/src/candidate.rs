@@ -80,6 +80,12 @@ impl Candidate<'_> {
         self.machine.devices.first().map_or_else(String::new, |one| one.gpu.vendor.to_lowercase())
     }
 
+    /// The machine's key without the base system that a build's cards are in.
+    pub fn machine_key(&self) -> &str {
+        let cards = self.key.rsplit_once(" (").filter(|_| self.machine.system.is_none());
+        cards.map_or(self.key.as_str(), |(cards, _)| cards)
+    }
+
     /// Whether another machine of the same shape has the same accelerators with the same memory.
     pub fn has_same_accelerators(&self, other: &Self) -> bool {
         let devices = |one: &Self| -> Vec<(String, u64, u32)> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use localrig_estimate::memory::{Holding, Setting, Size, usable};
+use localrig_estimate::memory::{Ask, Holding, Setting, Size, usable};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::{Device, Machine};
@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use crate::assign::{Assignment, Unplaced};
 use crate::candidate::Candidate;
 use crate::option::ModelOption;
-use crate::requirement::Requirement;
+use crate::requirement::{Requirement, Role};
 use crate::scenario::tower;
 use crate::score::{Weights, role_value};
 use crate::search::{Best, Search};
@@ -38,8 +38,8 @@ pub(crate) struct Fit<'a> {
     /// What its role gets if nothing else runs beside it, and the share of answers in time: the
     /// most it can get.
     pub(crate) solo: (TokensPerSec, f64),
-    /// Whether that meets the role's minimum.
-    pub(crate) fast: bool,
+    /// How near that comes to the role's minimum: 1 when it meets it.
+    pub(crate) near: f64,
     /// Points it would give then: the most it can give.
     pub(crate) worth: f64,
 }
@@ -80,18 +80,24 @@ const KEPT_OTHER: usize = 14;
 /// Devices of a group: id, memory in bytes, count.
 pub(crate) type Devices<'a> = Vec<(&'a Id, u64, u32)>;
 
+/// A group: the devices that hold a model, and how many such sets there are, each with a copy.
+type GroupKey<'a> = (Devices<'a>, u32);
+
 /// The groups of all machines with what could run on each, worked out once: many machines have
 /// groups in common.
 pub struct Groups<'a> {
     requirement: &'a Requirement,
     shifts: &'a [Shift],
     weights: Weights,
-    by_key: BTreeMap<Devices<'a>, GroupFits<'a>>,
+    by_key: BTreeMap<GroupKey<'a>, GroupFits<'a>>,
 }
 
 /// A group with what could run on it.
 pub(crate) struct GroupFits<'a> {
+    /// The devices that hold one copy.
     pub(crate) machine: Machine<'a>,
+    /// Copies, each on devices like these.
+    pub(crate) copies: u32,
     /// Options of each role, best first.
     pub(crate) fits: Vec<Vec<Fit<'a>>>,
     /// Why a role has no option.
@@ -108,18 +114,19 @@ impl<'a> Groups<'a> {
         candidates: &[&Candidate<'a>],
     ) -> Self {
         let weights = Weights::default();
-        let mut wanted: BTreeMap<Devices<'a>, Machine<'a>> = BTreeMap::new();
+        let mut wanted: BTreeMap<GroupKey<'a>, Machine<'a>> = BTreeMap::new();
         for candidate in candidates {
-            for cut in cuts(&candidate.machine, requirement.roles.len()) {
-                for machine in cut.groups {
-                    wanted.entry(key(&machine)).or_insert(machine);
+            for cut in cuts(&candidate.machine, &requirement.roles) {
+                for (machine, copies) in cut.groups {
+                    wanted.entry((key(&machine), copies)).or_insert(machine);
                 }
             }
         }
         let by_key = wanted
             .into_par_iter()
             .map(|(key, machine)| {
-                let fits = GroupFits::new(catalog, requirement, shifts, options, machine, &weights);
+                let group = (machine, key.1);
+                let fits = GroupFits::new(catalog, requirement, shifts, options, group, &weights);
                 (key, fits)
             })
             .collect();
@@ -134,9 +141,12 @@ impl<'a> Groups<'a> {
     pub fn assign(&self, machine: &Machine<'a>) -> Result<Vec<Assignment<'a>>, Unplaced> {
         let mut best = Best::default();
         let mut nearest: Option<Unplaced> = None;
-        for cut in cuts(machine, self.requirement.roles.len()) {
-            let groups: Option<Vec<&GroupFits<'a>>> =
-                cut.groups.iter().map(|machine| self.by_key.get(&key(machine))).collect();
+        for cut in cuts(machine, &self.requirement.roles) {
+            let groups: Option<Vec<&GroupFits<'a>>> = cut
+                .groups
+                .iter()
+                .map(|(machine, copies)| self.by_key.get(&(key(machine), *copies)))
+                .collect();
             let Some(groups) = groups else { continue };
             if let Err(error) = self.place(&groups, &cut, &mut best) {
                 nearest = Some(closer(nearest, error));
@@ -182,8 +192,8 @@ fn closer(known: Option<Unplaced>, new: Unplaced) -> Unplaced {
 
 /// A way to cut a machine's devices into groups that each serve some of the roles.
 pub(crate) struct Cut<'a> {
-    /// The groups.
-    pub(crate) groups: Vec<Machine<'a>>,
+    /// The groups: the devices that hold a model, and how many such sets there are.
+    pub(crate) groups: Vec<(Machine<'a>, u32)>,
     /// Devices of each group, counted from 0 over the whole machine.
     pub(crate) units: Vec<Vec<u32>>,
     /// The group of each role.
@@ -194,8 +204,10 @@ pub(crate) struct Cut<'a> {
 pub(crate) const GROUPS: usize = 3;
 
 /// The ways to cut a machine's devices: everything as one group for all roles; and, with several
-/// devices, every split into two or three parts with every way to share out the roles.
-fn cuts<'a>(machine: &Machine<'a>, roles: usize) -> Vec<Cut<'a>> {
+/// devices, every split into two or three parts with every way to share out the roles. Equal
+/// devices of a group hold its models together or each a copy, where several streams can be
+/// shared out among copies.
+fn cuts<'a>(machine: &Machine<'a>, roles: &[Role]) -> Vec<Cut<'a>> {
     let units: Vec<Device<'a>> = machine
         .devices
         .iter()
@@ -212,23 +224,54 @@ fn cuts<'a>(machine: &Machine<'a>, roles: usize) -> Vec<Cut<'a>> {
     let mut cuts = Vec::new();
     for bounds in bounds {
         let parts = bounds.windows(2).map(|part| (part[0], part[1]));
-        let groups: Vec<Machine<'a>> =
+        let together: Vec<Machine<'a>> =
             parts.clone().map(|(from, to)| group(&units[from..to])).collect();
-        let keys: Vec<Devices<'a>> = groups.iter().map(key).collect();
-        for group_of in shares(groups.len(), roles) {
-            // Equal devices in equal numbers are the same, whichever of them are meant.
-            let devices: Vec<&Devices<'a>> = group_of.iter().map(|group| &keys[*group]).collect();
-            let together: Vec<usize> = group_of
-                .iter()
-                .map(|group| group_of.iter().position(|one| one == group).unwrap_or(0))
-                .collect();
-            if seen.insert((devices.into_iter().cloned().collect::<Vec<_>>(), together)) {
-                let units = parts.clone().map(|(from, to)| (from as u32..to as u32).collect());
-                cuts.push(Cut { groups: groups.clone(), units: units.collect(), group_of });
+        for group_of in shares(together.len(), roles.len()) {
+            let several = |group: usize| {
+                roles.iter().zip(&group_of).any(|(role, own)| *own == group && role.streams > 1)
+            };
+            for groups in arrangements(&together, several) {
+                // Equal devices in equal numbers are the same, whichever of them are meant.
+                let of = |group: &usize| (key(&groups[*group].0), groups[*group].1);
+                let devices: Vec<GroupKey<'a>> = group_of.iter().map(of).collect();
+                let shared: Vec<usize> = group_of
+                    .iter()
+                    .map(|group| group_of.iter().position(|one| one == group).unwrap_or(0))
+                    .collect();
+                if seen.insert((devices, shared)) {
+                    let units = parts.clone().map(|(from, to)| (from as u32..to as u32).collect());
+                    let group_of = group_of.clone();
+                    cuts.push(Cut { groups, units: units.collect(), group_of });
+                }
             }
         }
     }
     cuts
+}
+
+/// Every way the devices of some groups work: together, or, where they are alike and `several`
+/// streams come, each with a copy of the models.
+fn arrangements<'a>(
+    groups: &[Machine<'a>],
+    several: impl Fn(usize) -> bool,
+) -> Vec<Vec<(Machine<'a>, u32)>> {
+    let mut ways: Vec<Vec<(Machine<'a>, u32)>> = vec![Vec::new()];
+    for (index, machine) in groups.iter().enumerate() {
+        let mut own = vec![(machine.clone(), 1)];
+        if let [device] = machine.devices[..]
+            && device.count > 1
+            && several(index)
+        {
+            own.push((group(&[Device { count: 1, ..device }]), device.count));
+        }
+        ways = ways
+            .iter()
+            .flat_map(|way| {
+                own.iter().map(move |one| [&way[..], std::slice::from_ref(one)].concat())
+            })
+            .collect();
+    }
+    ways
 }
 
 /// Every way to share out roles among groups so that each group has some.
@@ -276,27 +319,28 @@ impl<'a> GroupFits<'a> {
         requirement: &Requirement,
         shifts: &[Shift],
         options: &'a [Vec<ModelOption<'a>>],
-        machine: Machine<'a>,
+        (machine, copies): (Machine<'a>, u32),
         weights: &Weights,
     ) -> Self {
-        let streams: u64 = requirement.roles.iter().map(|role| role.streams).sum();
+        let of_copy = |role: &Role| role.streams.div_ceil(u64::from(copies));
+        let streams: u64 = requirement.roles.iter().map(of_copy).sum();
         let mut setups = Setups::new(catalog, &machine);
         let (mut fits, mut lacking) = (Vec::new(), Vec::new());
         for (index, role) in requirement.roles.iter().enumerate() {
             let (mut own, mut unfit) = (Vec::new(), Unfits::default());
             let (shift, place) = place_of(shifts, index);
-            let demand = Demand { server: 0, ..shift.demands[place] };
+            let demand = Demand { server: 0, ..shift.demands[place].over(f64::from(copies)) };
             // Larger caches first: a smaller type is worth a look only where that takes much.
             let mut small: Option<&ModelOption<'a>> = None;
             for option in &options[index] {
                 if small.is_some_and(|other| option.is_same_but_cache(other)) {
                     continue;
                 }
-                match setups.draft(option) {
+                match setups.draft(option, of_copy(role)) {
                     Ok(mut draft) => {
                         let little = draft.size.context < draft.usable * LITTLE_CACHE;
                         small = little.then_some(option);
-                        let crowded = draft.pace.decode(u64::from(demand.depth), role.streams);
+                        let crowded = draft.pace.decode(u64::from(demand.depth), of_copy(role));
                         let speed = crowded.per_stream_tok_per_s.value;
                         draft.worth = role_value(requirement, index, option, (speed, 1.0), weights);
                         own.push(draft);
@@ -313,8 +357,7 @@ impl<'a> GroupFits<'a> {
                         let server = [Load { steps: &fit.steps, devices: &[0] }];
                         let load = loads(&server, Sharing::TimeSlice, &[demand])[0];
                         fit.solo = (load.loaded, shift.in_time(place, load.first));
-                        let minimum = role.speed_minimum_tok_per_s;
-                        fit.fast = minimum.is_none_or(|minimum| load.loaded >= minimum);
+                        fit.near = role.nearness(load.loaded);
                         fit.worth = role_value(requirement, index, fit.option, fit.solo, weights);
                         kept.push(fit);
                     }
@@ -325,7 +368,7 @@ impl<'a> GroupFits<'a> {
             lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.installed)));
             fits.push(kept);
         }
-        Self { machine, fits, lacking }
+        Self { machine, copies, fits, lacking }
     }
 }
 
@@ -375,7 +418,7 @@ impl Unfits {
     fn summary(self, role: &str, installed: Bytes) -> Unplaced {
         let reason = match (self.others.is_empty(), self.least_weights) {
             (true, Some(needed)) => return Unplaced::TooSmall { usable: installed, needed },
-            (true, None) => "no model is known for the task".to_owned(),
+            (true, None) => "no model is known that does what is asked of it".to_owned(),
             (false, _) => self.others.join("; "),
         };
         Unplaced::NoOption { role: role.to_owned(), reason }
@@ -389,8 +432,9 @@ impl<'m, 'a> Setups<'m, 'a> {
         Self { catalog, machine, installed, known: BTreeMap::new() }
     }
 
-    /// What an option takes and gives on the group, or why it does not run there.
-    fn draft(&mut self, option: &'a ModelOption<'a>) -> Result<Draft<'a>, Unfit> {
+    /// What an option takes and gives on the group with some of the role's streams, or why it does
+    /// not run there.
+    fn draft(&mut self, option: &'a ModelOption<'a>, streams: u64) -> Result<Draft<'a>, Unfit> {
         if option.work.weights.loaded > self.installed {
             return Err(Unfit::Weights(option.work.weights.loaded));
         }
@@ -413,7 +457,7 @@ impl<'m, 'a> Setups<'m, 'a> {
             weights: &option.work.weights,
             setting: &Setting::OWN,
         };
-        let size = holding.size(option.ask).map_err(other)?;
+        let size = holding.size(Ask { streams, ..option.ask }).map_err(other)?;
         Ok(Draft { option, size, usable: *usable, pace, worth: 0.0 })
     }
 }
@@ -433,7 +477,7 @@ impl<'a> Draft<'a> {
             steps: steps.map_err(other)?,
             basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
             solo: (TokensPerSec::ZERO, 0.0),
-            fast: false,
+            near: 1.0,
             worth,
         })
     }

@@ -15,7 +15,7 @@ use crate::ownership::Own;
 use crate::plan::{Plan, Planner, Rejected};
 use crate::platform::folder;
 use crate::reason::Reason;
-use crate::verdict::{Line, lines};
+use crate::verdict::Line;
 
 /// The machine of a platform that comes nearest to the hard limits.
 #[derive(Clone, Debug, Serialize)]
@@ -152,9 +152,7 @@ fn near_miss<'a>(
             })
             .collect(),
         cost,
-        verdict: assignment
-            .as_ref()
-            .map_or_else(Vec::new, |it| lines(requirement, candidate, it, cost, market.catalog)),
+        verdict: assignment.as_ref().map_or_else(Vec::new, |it| planner.lines(candidate, it, cost)),
         memory: assignment.as_ref().map_or_else(Vec::new, |it| {
             it.groups.iter().map(|one| memory_group(requirement, one)).collect()
         }),

@@ -102,6 +102,50 @@ pub enum OptionError {
         /// The model.
         model: String,
     },
+    /// Nobody scored the model that a role's must equal.
+    #[error("{role}: nobody is known to have scored {model} at {task}")]
+    NoScore {
+        /// The role.
+        role: String,
+        /// The model.
+        model: String,
+        /// The task.
+        task: String,
+    },
+}
+
+/// The least ability that a role takes, and whose it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar<'a> {
+    /// The model to equal.
+    pub model: &'a Model,
+    /// The middle of its ability.
+    pub index: f64,
+}
+
+/// The least ability that a role takes; `None` when it takes any.
+fn bar<'a>(
+    catalog: &'a Catalog,
+    role: &Role,
+    known: &BTreeMap<String, Ability>,
+) -> Result<Option<Bar<'a>>, OptionError> {
+    let Some(name) = &role.at_least_as_good_as else { return Ok(None) };
+    let (id, model) = catalog.find::<Model>(name)?;
+    let ability = known.get(id.within_folder()).ok_or_else(|| OptionError::NoScore {
+        role: role.name.clone(),
+        model: model.name.clone(),
+        task: role.task.clone(),
+    })?;
+    Ok(Some(Bar { model, index: ability.index.value }))
+}
+
+/// What could serve a role.
+#[derive(Clone, Debug)]
+pub struct RoleOptions<'a> {
+    /// Its options.
+    pub options: Vec<ModelOption<'a>>,
+    /// The least ability it takes; `None` = any.
+    pub bar: Option<Bar<'a>>,
 }
 
 /// Options of every role, in the order of the requirement's roles.
@@ -113,7 +157,7 @@ pub fn options<'a>(
     catalog: &'a Catalog,
     requirement: &Requirement,
     date: Date,
-) -> Result<Vec<Vec<ModelOption<'a>>>, OptionError> {
+) -> Result<Vec<RoleOptions<'a>>, OptionError> {
     let mut known: BTreeMap<&str, BTreeMap<String, Ability>> = BTreeMap::new();
     for role in &requirement.roles {
         if !known.contains_key(role.task.as_str()) {
@@ -125,7 +169,15 @@ pub fn options<'a>(
         Ok((role, models(catalog, role, known, date)?, known))
     });
     let asked: Vec<_> = asked.collect::<Result<_, OptionError>>()?;
-    Ok(expand(catalog, &asked, &requirement.format)?)
+    let all = expand(catalog, &asked, &requirement.format)?;
+    let roles = asked.iter().zip(all).map(|((role, _, known), mut options)| {
+        let bar = bar(catalog, role, known)?;
+        if let Some(bar) = bar.as_ref().filter(|_| role.models.is_empty()) {
+            options.retain(|option| option.quality() >= bar.index);
+        }
+        Ok(RoleOptions { options, bar })
+    });
+    roles.collect()
 }
 
 /// A role with models for it and the known abilities at its task.

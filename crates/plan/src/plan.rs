@@ -11,7 +11,7 @@ use crate::assign::{Assignment, Served};
 use crate::candidate::{Candidate, candidates};
 use crate::check::Outcome;
 use crate::group::{Groups, key};
-use crate::option::{ModelOption, OptionError, options};
+use crate::option::{Bar, ModelOption, OptionError, options};
 use crate::price::Market;
 use crate::reason::Reason;
 use crate::requirement::Requirement;
@@ -88,6 +88,8 @@ pub struct Planner<'a> {
     habits: String,
     shifts: Vec<Shift>,
     options: Vec<Vec<ModelOption<'a>>>,
+    /// The least ability of every role.
+    pub(crate) bars: Vec<Option<Bar<'a>>>,
     candidates: Vec<Candidate<'a>>,
 }
 
@@ -107,12 +109,14 @@ impl<'a> Planner<'a> {
             || candidates(&market, requirement),
         );
         let shifts = shifts(requirement, habits);
+        let (options, bars) = options?.into_iter().map(|role| (role.options, role.bar)).unzip();
         Ok(Self {
             market,
             requirement,
             habits: habits.name.clone(),
             shifts,
-            options: options?,
+            options,
+            bars,
             candidates: candidates?,
         })
     }
@@ -247,6 +251,16 @@ impl<'a> Planner<'a> {
         placements
     }
 
+    /// Every line of the requirement against a machine.
+    pub(crate) fn lines(
+        &self,
+        candidate: &Candidate<'_>,
+        assignment: &Assignment<'_>,
+        cost: Money,
+    ) -> Vec<Line> {
+        lines(self.requirement, &self.bars, candidate, assignment, cost, self.market.catalog)
+    }
+
     fn judge(&'a self, candidate: &'a Candidate<'a>, placements: &Placements<'a>) -> Judged<'a> {
         let requirement = self.requirement;
         let cost = candidate.cost;
@@ -271,7 +285,7 @@ impl<'a> Planner<'a> {
         };
         let terms = terms(requirement, candidate, &assignment, cost);
         let score = terms.iter().map(ScoreTerm::points).sum();
-        let lines = lines(requirement, candidate, &assignment, cost, self.market.catalog);
+        let lines = self.lines(candidate, &assignment, cost);
         Judged::Ranked(Box::new(Ranked {
             candidate,
             cost,

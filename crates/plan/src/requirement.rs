@@ -78,6 +78,10 @@ pub struct Role {
     /// Models considered; empty = all that are known for the task.
     #[serde(default)]
     pub models: Vec<String>,
+    /// A model that this role's must certainly equal at its task: what they rank by, the lower end
+    /// of their ability less what the format costs, is at least the middle of this one's. Models
+    /// that are named count whatever they can.
+    pub at_least_as_good_as: Option<String>,
     /// Whether it looks at images.
     #[serde(default)]
     pub images: bool,
@@ -230,6 +234,13 @@ pub enum RequirementError {
     },
 }
 
+impl Role {
+    /// How near a speed comes to the minimum: 1 when it meets it or there is none.
+    pub fn nearness(&self, speed: TokensPerSec) -> f64 {
+        self.speed_minimum_tok_per_s.map_or(1.0, |minimum| (speed / minimum).min(1.0))
+    }
+}
+
 impl Requirement {
     /// Reads a requirement.
     ///
@@ -380,9 +391,9 @@ mod tests {
         mine.toml: budget.range: must be two positive amounts, the smaller first
         mine.toml: role sub-agent: streams: must be at least 1
         mine.toml: memory: the minimum is above the target
-        mine.toml:24:1: unknown key `strems`
+        mine.toml:26:1: unknown key `strems`
            |
-        24 | strems = 4
+        26 | strems = 4
            | ^^^^^^
         ");
     }

@@ -14,7 +14,7 @@ use crate::assign::{Assignment, Served};
 use crate::candidate::Candidate;
 use crate::check::Outcome;
 use crate::option::ModelOption;
-use crate::price::PriceBasis;
+use crate::price::{FRESH_DAYS, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
 
 /// Weights of the terms; they add up to 100.
@@ -278,6 +278,21 @@ fn price_value(requirement: &Requirement, cost: Money) -> (f64, String) {
     (value, format!("{cost}, sweet spot {low:.0} to {high:.0}"))
 }
 
+/// The most that a machine may cost for its score not to fall by more than its lead over the next,
+/// all else the same: at most what may be spent.
+pub fn first_up_to(requirement: &Requirement, cost: Money, lead: f64) -> Money {
+    let weight = Weights::default().price;
+    let points = |minor| weight * price_value(requirement, Money { minor, ..cost }).0;
+    let least = points(cost.minor) - lead;
+    // Points never rise with the price: halve the range until it is a cent.
+    let (mut stays, mut ends) = (cost.minor, requirement.budget.most().minor + 1);
+    while ends - stays > 1 {
+        let middle = stays.midpoint(ends);
+        if points(middle) >= least { stays = middle } else { ends = middle }
+    }
+    Money { minor: stays, ..cost }
+}
+
 /// 1 for new goods at fresh prices with every rule passed; less for each doubt.
 fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
     let mut value: f64 = 1.0;
@@ -287,15 +302,16 @@ fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
         reasons.push("used or mixed goods".to_owned());
     }
     let total: i64 = candidate.prices().map(|price| price.amount.minor).sum();
-    let doubtful = |basis: PriceBasis| -> f64 {
-        let sum: i64 =
-            candidate.prices().filter(|p| p.basis == basis).map(|p| p.amount.minor).sum();
+    let doubtful = |doubt: &dyn Fn(&Price) -> bool| -> f64 {
+        let sum: i64 = candidate.prices().filter(|p| doubt(p)).map(|p| p.amount.minor).sum();
         sum as f64 / total.max(1) as f64
     };
-    let (stale, derived) = (doubtful(PriceBasis::Stale), doubtful(PriceBasis::Derived));
-    if stale > 0.0 {
-        value -= 0.3 * stale;
-        reasons.push(format!("{:.0} % of the price is stale", stale * 100.0));
+    // Old is old, wherever it was asked.
+    let old = doubtful(&|price| price.age_days >= FRESH_DAYS);
+    let derived = doubtful(&|price| price.basis == PriceBasis::Derived);
+    if old > 0.0 {
+        value -= 0.3 * old;
+        reasons.push(format!("{:.0} % of the price is {FRESH_DAYS} days old or more", old * 100.0));
     }
     if derived > 0.0 {
         value -= 0.15 * derived;
@@ -329,6 +345,7 @@ mod tests {
             speed_target_tok_per_s: Some([60.0, 80.0].map(TokensPerSec::new)),
             speed_minimum_tok_per_s: Some(TokensPerSec::new(30.0)),
             parameters_b: None,
+            at_least_as_good_as: None,
             models: Vec::new(),
             images: false,
             instead_of: None,
@@ -341,6 +358,19 @@ mod tests {
             |speed: f64| (speed_value(&role(), TokensPerSec::new(speed)) * 100.0).round() as i64;
         assert_eq!([value(200.0), value(60.0), value(45.0), value(30.0)], [100, 100, 70, 40]);
         assert_eq!([value(20.0), value(10.0)], [12, 1]);
+    }
+
+    #[test]
+    fn the_first_stays_first_until_its_price_has_cost_it_its_lead() {
+        let text = localrig_world::requirement("home-office").unwrap();
+        let requirement = Requirement::parse("home-office", text).unwrap();
+        let cost = Money::of(6_000.0, requirement.budget.currency);
+        let most = |lead: f64| first_up_to(&requirement, cost, lead).whole().to_string();
+        // From CHF 5,000 to 12,000 three tenths of 11 points go, then the rest until 15,000.
+        assert_eq!(most(0.0), "CHF 6,000");
+        assert_eq!(most(3.3 / 7.0), "CHF 7,000");
+        assert_eq!(most(3.3 * 6.0 / 7.0 + 7.7 / 3.0), "CHF 13,000");
+        assert_eq!(most(50.0), "CHF 15,000");
     }
 
     #[test]

@@ -16,8 +16,13 @@ use crate::requirement::Requirement;
 use crate::score::{Weights, role_value};
 use crate::shift::Shift;
 
-/// More points than all terms together can give.
+/// What a choice that meets every minimum speed is worth beside its points: more than any other.
 pub(crate) const ENOUGH: f64 = 1000.0;
+
+/// Worth of a choice with some points that comes this near to all minimum speeds together.
+fn worth_of(points: f64, near: f64) -> f64 {
+    if near < 1.0 { near * ENOUGH } else { ENOUGH + points }
+}
 
 /// Assignments kept for a machine: a simulation decides between them.
 const KEPT: usize = 4;
@@ -51,8 +56,8 @@ pub(crate) struct Search<'s, 'a> {
     weights: &'s Weights,
     /// The most that the roles from an index on can give.
     hopes: Vec<f64>,
-    /// Whether all roles from an index on can meet their minimum speed.
-    fast: Vec<bool>,
+    /// How near the roles from an index on can come to their minimum speeds: the product.
+    nears: Vec<f64>,
 }
 
 /// A choice for every role: index of the option, or the earlier role whose model it shares.
@@ -75,9 +80,9 @@ impl<'s, 'a> Search<'s, 'a> {
             .collect();
         let most = |role: &&[Fit<'a>]| role.iter().map(|fit| fit.worth).fold(0.0, f64::max);
         let hopes = (0..=fits.len()).map(|from| fits[from..].iter().map(most).sum()).collect();
-        let fast = |role: &&[Fit<'a>]| role.iter().any(|fit| fit.fast);
-        let fast = (0..=fits.len()).map(|from| fits[from..].iter().all(fast)).collect();
-        Self { requirement, shifts, groups, cut, fits, weights, hopes, fast }
+        let near = |role: &&[Fit<'a>]| role.iter().map(|fit| fit.near).fold(0.0, f64::max);
+        let nears = (0..=fits.len()).map(|from| fits[from..].iter().map(near).product()).collect();
+        Self { requirement, shifts, groups, cut, fits, weights, hopes, nears }
     }
 
     /// Adds the best choices: of each option of the main role the best one.
@@ -177,13 +182,12 @@ impl<'s, 'a> Search<'s, 'a> {
         };
         let hope = hope + worth;
         let most = best.as_ref().map_or(floor, |(most, _)| *most);
-        let fast = self.fast[role + 1]
-            && choice.iter().chain([&one]).enumerate().all(|(role, one)| match one {
-                Choice::Own(option) => self.fits[role][*option].fast,
-                Choice::SharedWith(_) => true,
-            });
-        let enough = if fast { ENOUGH } else { 0.0 };
-        if hope + self.hopes[role + 1] + enough <= most {
+        let near = choice.iter().chain([&one]).enumerate().map(|(role, one)| match one {
+            Choice::Own(option) => self.fits[role][*option].near,
+            Choice::SharedWith(_) => 1.0,
+        });
+        let near = near.product::<f64>() * self.nears[role + 1];
+        if worth_of(hope + self.hopes[role + 1], near) <= most {
             return;
         }
         choice.push(one);
@@ -293,7 +297,8 @@ impl<'s, 'a> Search<'s, 'a> {
                 servers.push(Serving { steps: steps(owner), devices });
                 owners.len() - 1
             });
-            demands.push(Demand { server, ..shift.demands[place] });
+            let copies = f64::from(self.groups[self.group_of(owner)].copies);
+            demands.push(Demand { server, ..shift.demands[place].over(copies) });
         }
         loads(&servers, Sharing::TimeSlice, &demands)
     }
@@ -343,7 +348,7 @@ impl<'s, 'a> Search<'s, 'a> {
         all.into_iter().flatten().collect()
     }
 
-    /// Points of a complete choice; a choice that meets every minimum speed beats any that does not.
+    /// Points of a complete choice; see [`value`].
     fn value(&self, choice: &[Choice]) -> f64 {
         let speeds = self.speeds(choice);
         let served = speeds.iter().enumerate();
@@ -414,9 +419,15 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             let (value, high) = self.taken(choice, index);
             let usable = self.usable(choice, index);
+            let copies = own.copies > 1;
             Group {
-                devices: own.machine.name.clone(),
+                devices: if copies {
+                    format!("each of {}x {}", own.copies, own.machine.name)
+                } else {
+                    own.machine.name.clone()
+                },
                 units: self.cut.units[index].clone(),
+                copies,
                 usable: Bytes::new(usable),
                 margin: margin(Bytes::new(usable)),
                 loads: loads.into_values().collect(),
@@ -432,18 +443,18 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 }
 
-/// Points of models with speeds and the share of answers in time, in the order of the roles; those that meet every minimum speed
-/// beat any that do not.
+/// Points of models with speeds and the share of answers in time, in the order of the roles. Those
+/// that meet every minimum speed beat any that do not; of these the nearest to the minimums wins.
 pub(crate) fn value<'o, 'a: 'o>(
     requirement: &Requirement,
     served: impl Iterator<Item = (&'o ModelOption<'a>, (TokensPerSec, f64))>,
     weights: &Weights,
 ) -> f64 {
-    let (mut sum, mut enough) = (0.0, true);
+    let (mut sum, mut near) = (0.0, 1.0);
     for (index, (option, (speed, in_time))) in served.enumerate() {
         let role = &requirement.roles[index];
-        enough &= role.speed_minimum_tok_per_s.is_none_or(|minimum| speed >= minimum);
+        near *= role.nearness(speed);
         sum += role_value(requirement, index, option, (speed, in_time), weights);
     }
-    if enough { sum + ENOUGH } else { sum }
+    worth_of(sum, near)
 }

@@ -58,7 +58,10 @@ pub fn places(requirement: &Requirement, shift: &Shift, assignment: &Assignment<
             format: Some(option.format_id.to_string()),
             engine: Some(option.engine_id.to_string()),
             kv: Some(option.ask.kv),
-            devices: Devices::Layers(assignment.groups[served.group].units.clone()),
+            devices: match &assignment.groups[served.group] {
+                group if group.copies => Devices::Replicas(group.units.clone()),
+                group => Devices::Layers(group.units.clone()),
+            },
         }
     };
     shift.roles.iter().map(place).collect()

@@ -4,11 +4,13 @@ use localrig_facts::shop::{Shop, Tier};
 use localrig_facts::{Catalog, Money};
 use serde::Serialize;
 
-use crate::assign::Assignment;
+use crate::assign::{Assignment, Simulated};
 use crate::candidate::Candidate;
 use crate::check::Outcome;
-use crate::figure::grouped;
+use crate::figure::{grouped, two_digits};
+use crate::option::Bar;
 use crate::price::PriceBasis;
+use crate::quality::Ability;
 use crate::requirement::Requirement;
 
 /// Whether a line is met.
@@ -67,9 +69,16 @@ fn line(
     Line { requirement: requirement.into(), wanted: wanted.into(), given: given.into(), mark }
 }
 
+/// Share of answers in time that is enough: the attainment of their limits that studies of serving
+/// ask for (`DistServe`, OSDI 2024).
+const IN_TIME: f64 = 0.9;
+/// Share below which being in time is the exception.
+const HARDLY: f64 = 0.5;
+
 /// Every line of the requirement against a machine.
 pub fn lines(
     requirement: &Requirement,
+    bars: &[Option<Bar<'_>>],
     candidate: &Candidate<'_>,
     assignment: &Assignment<'_>,
     cost: Money,
@@ -89,27 +98,29 @@ pub fn lines(
             None if minimum > 0.0 => format!("at least {minimum:.0} tok/s"),
             None => "at the same time".to_owned(),
         };
-        let saturated = served.simulated.and_then(|one| one.saturated);
-        let mark = match saturated {
-            Some(_) => Mark::Miss,
-            None => Mark::of(
-                target.is_none_or(|[low, _]| speed >= low) && speed >= minimum,
-                speed >= minimum,
-            ),
-        };
-        let behind = saturated.map_or_else(String::new, |one| {
-            format!(
-                "; but of {:.1} requests an hour only {:.1} are answered",
-                one.offered_per_s * 3_600.0,
-                one.sustainable_per_s * 3_600.0
-            )
-        });
+        let met = speed >= minimum;
         all.push(line(
             format!("{} speed", role.name),
             wanted,
-            format!("{speed:.0} tok/s per stream, everything running{behind}"),
-            mark,
+            format!("{} tok/s per stream, everything running", two_digits(speed)),
+            Mark::of(met && target.is_none_or(|[low, _]| speed >= low), met),
         ));
+        all.extend(served.simulated.and_then(|one| in_time(&role.name, one)));
+        if let Some(bar) = &bars[served.role] {
+            let quality = served.option.quality();
+            let index = |it: &Ability| {
+                format!("index {:.0} ({:.0} to {:.0})", it.index.value, it.index.low, it.index.high)
+            };
+            all.push(line(
+                format!("{} quality", role.name),
+                format!("as good as {} (index {:.0})", bar.model.name, bar.index),
+                served.option.ability.as_ref().map_or_else(|| "not scored".to_owned(), index),
+                match served.option.ability {
+                    Some(_) => Mark::of(quality >= bar.index, false),
+                    None => Mark::Unknown,
+                },
+            ));
+        }
         let context = served.option.ask.context;
         all.push(line(
             format!("{} context", role.name),
@@ -164,6 +175,35 @@ pub fn lines(
     surroundings(requirement, candidate, &mut all);
     buying(requirement, candidate, catalog, &mut all);
     all
+}
+
+/// Whether a role's answers come in time; `None` when nothing limits them and none pile up.
+fn in_time(role: &str, one: Simulated) -> Option<Line> {
+    let limit = one.first_token_limit_s;
+    let wanted = limit.map_or_else(
+        || "no request left unanswered".to_owned(),
+        |limit| {
+            let limit = two_digits(limit.get());
+            format!(
+                "first token within {limit} s and no slower than the minimum, {:.0} in 100",
+                IN_TIME * 100.0
+            )
+        },
+    );
+    let line = |given, mark| Some(line(format!("{role} answers in time"), wanted, given, mark));
+    if let Some(one) = one.saturated {
+        let [come, done] = [one.offered_per_s, one.sustainable_per_s].map(|rate| rate * 3_600.0);
+        return line(
+            format!("saturated: {come:.0} requests an hour come, {done:.0} can be answered"),
+            Mark::Miss,
+        );
+    }
+    let (share, late) = (one.in_time_share, two_digits(one.first_token_s[1].get()));
+    limit?;
+    line(
+        format!("{:.0} in 100; one first token in 20 after {late} s or later", share * 100.0),
+        Mark::of(share >= IN_TIME, share >= HARDLY),
+    )
 }
 
 fn tokens(number: impl Into<u64>) -> String {

@@ -188,7 +188,14 @@ pub(crate) fn configuration(
             ]);
         }
         page.table(table);
-        page.paragraph(format!("Simulate it again with --place \"{}\"", placed(machine)));
+        let smaller = machine.roles.iter().any(|role| role.kv_type != "f16");
+        page.paragraph(format!(
+            "Simulate it again, with the same `--require`: `localrig simulate --on \"{}\" --place \"{}\" --replicates {}`{}",
+            machine.machine,
+            placed(machine),
+            answer.simulation.replicates,
+            if smaller { "; there a smaller cache is read faster, a plan does not count on that" } else { "" }
+        ));
     }
 }
 
@@ -210,7 +217,7 @@ pub(crate) fn verdict_table(lines: &[Line]) -> Table {
 fn placed(machine: &RankedMachine) -> String {
     let place = |role: &ServedRole| {
         let devices: Vec<String> = role.device_numbers.iter().map(ToString::to_string).collect();
-        let devices = devices.join("+");
+        let devices = devices.join(if role.copies { "/" } else { "+" });
         format!(
             "{}={}:{}:{}:{}@{devices}",
             role.role, role.model_id, role.format_id, role.engine_id, role.kv_type

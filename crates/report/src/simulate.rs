@@ -153,10 +153,13 @@ fn machine(page: &mut Page, simulation: &SimulationAnswer) {
     }
     page.table(table);
     let devices = simulation.devices.iter().enumerate().map(|(index, device)| {
-        let power = device.power_w.map_or_else(
-            || "power not known".to_owned(),
-            |power| format!("{} W", two_digits(power)),
-        );
+        let power = match (device.power_w, device.busy_w) {
+            (Some(mean), _) => format!("{} W on average", two_digits(mean)),
+            (None, Some(busy)) => {
+                format!("about {} W while busy, idle power not recorded", two_digits(busy.get()))
+            }
+            (None, None) => "power not known".to_owned(),
+        };
         format!(
             "device {index}, {}: busy {}, {power}",
             device.device,

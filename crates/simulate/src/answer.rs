@@ -5,7 +5,7 @@
 
 use std::ops::{Div, Mul};
 
-use localrig_facts::unit::{Joules, Seconds, Tokens, TokensPerSec};
+use localrig_facts::unit::{Joules, Seconds, Tokens, TokensPerSec, Watts};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -155,6 +155,8 @@ pub struct DeviceAnswer {
     pub busy_share: f64,
     /// Mean power, if known.
     pub power_w: Option<f64>,
+    /// Power while it is busy, if known.
+    pub busy_w: Option<Watts>,
 }
 
 /// Runs a workload often enough to say how it goes.
@@ -282,20 +284,30 @@ fn role_answer(
             .then(|| all.cached_tokens as f64 / all.prompt_tokens as f64),
         saturated: streams
             .is_none()
-            .then(|| saturated(&all, &scenario.routes[index], replicates, window))
+            .then(|| saturated(&all, &scenario.routes[index], replicates, scenario))
             .flatten(),
     }
 }
 
 /// Whether work piles up: over all replicates the requests not answered grow in the second half by
-/// more than a twentieth of those that came in it, on devices that are hardly ever idle.
+/// more than a twentieth of those that came in it, on devices that are hardly ever idle. On others
+/// a few requests more at the end than in the middle are chance.
 fn saturated(
     all: &RoleCount,
     servers: &[u32],
     replicates: &[Run],
-    window: f64,
+    scenario: &Scenario,
 ) -> Option<Saturated> {
     const GROWTH: f64 = 0.05;
+    const BUSY: f64 = 0.95;
+    let window: f64 = replicates.iter().map(|one| one.window.seconds().get()).sum();
+    let busy = |device: u32| -> f64 {
+        replicates.iter().map(|one| one.busy[device as usize].seconds().get()).sum()
+    };
+    let mut devices = servers.iter().flat_map(|one| &scenario.servers[*one as usize].devices);
+    if !devices.any(|device| busy(*device) >= BUSY * window) {
+        return None;
+    }
     let of = |which: fn(&crate::run::ServerCount) -> u64| -> f64 {
         let counts = replicates
             .iter()
@@ -375,6 +387,7 @@ fn devices(scenario: &Scenario, replicates: &[Run], window: f64) -> Vec<DeviceAn
         DeviceAnswer {
             device: device.name.clone(),
             busy_share: share,
+            busy_w: device.busy,
             power_w: device
                 .idle
                 .zip(device.busy)

@@ -34,6 +34,17 @@ pub struct Demand {
     pub pause: Seconds,
 }
 
+impl Demand {
+    /// What one of several copies of the model sees of it.
+    pub fn over(self, copies: f64) -> Self {
+        Self {
+            streams: self.streams.map(|streams| streams / copies),
+            rate_per_s: self.rate_per_s / copies,
+            ..self
+        }
+    }
+}
+
 /// An engine, as far as means need it.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
@@ -76,16 +87,16 @@ pub fn demands(workload: &Workload, routes: &[Vec<u32>]) -> Vec<Demand> {
         .zip(routes)
         .map(|(role, route)| Demand {
             server: route.first().map_or(0, |server| *server as usize),
-            ..demand(role, route.len().max(1) as f64)
+            ..demand(role).over(route.len().max(1) as f64)
         })
         .collect()
 }
 
-fn demand(role: &Role, replicas: f64) -> Demand {
+fn demand(role: &Role) -> Demand {
     let mean = |one: &Distribution| one.sampler().map_or(0.0, |sampler| sampler.mean());
     let optional = |one: &Option<Distribution>| one.as_ref().map_or(0.0, mean);
     let system = f64::from(role.system_tokens);
-    let streams = role.streams().map(|streams| f64::from(streams) / replicas);
+    let streams = role.streams().map(f64::from);
     let context = f64::from(role.context_tokens);
     let base = Demand {
         server: 0,
@@ -142,7 +153,7 @@ fn demand(role: &Role, replicas: f64) -> Demand {
     let last = open.rows.last().map_or(0.0, |row| row.arrival_s);
     let rate = open.rate_per_s.unwrap_or(if last > 0.0 { rows / last } else { 1.0 });
     Demand {
-        rate_per_s: rate / replicas,
+        rate_per_s: rate,
         prompt: (prompt + image) as u32,
         image: image as u32,
         depth: role.system_tokens,

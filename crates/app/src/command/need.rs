@@ -65,6 +65,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         speed_target_tok_per_s: None,
         speed_minimum_tok_per_s: args.speed.map(TokensPerSec::new),
         parameters_b: None,
+        at_least_as_good_as: None,
         models: vec![id.to_string()],
         images: args.vision,
         instead_of: None,

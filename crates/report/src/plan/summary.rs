@@ -33,7 +33,22 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
             )),
     );
     if let Some(warning) = old_prices(PriceAges::of(best.parts.iter())) {
-        page.paragraph(warning);
+        page.paragraph(format!(
+            "{warning}{}",
+            answer.first_up_to.map_or_else(String::new, |most| {
+                let next = &answer.ranked[1];
+                if most.minor < answer.budget[1].minor {
+                    format!(
+                        " It stays first up to {}; above, #2 scores higher ({}, {}).",
+                        money(most),
+                        next.name,
+                        money(next.cost)
+                    )
+                } else {
+                    format!(" It stays first at any price up to {}.", money(most))
+                }
+            })
+        ));
     }
     page.list(best.roles.iter().map(role_sentence).chain(best.memory.iter().map(memory)).collect());
     let lines = |mark: Mark| -> Vec<String> {
