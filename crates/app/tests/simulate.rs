@@ -122,6 +122,32 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
 }
 
 #[test]
+fn requests_that_come_at_the_end_do_not_saturate_an_idle_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("late.toml");
+    let text = "name = \"Late\"\n[run]\nduration_s = 300\n[[role]]\nname = \"chat\"\n\
+                context_tokens = 4096\n[role.open]\narrival = \"trace\"\ntrace = \"late.csv\"\n";
+    std::fs::write(&file, text).unwrap();
+    let rows = (0..40).map(|row| {
+        let arrival = if row < 20 { f64::from(row) * 5.0 } else { 299.0 };
+        format!("{arrival},1000,300\n")
+    });
+    let rows = std::iter::once("arrival_s,prompt_tokens,output_tokens\n".to_owned()).chain(rows);
+    std::fs::write(folder.path().join("late.csv"), rows.collect::<String>()).unwrap();
+    let said = simulate(&[
+        "--on",
+        "RTX 3090",
+        "--workload",
+        file.to_str().unwrap(),
+        "--place",
+        "chat=qwen3-14b:q4_k_m",
+        "--replicates",
+        "2",
+    ]);
+    insta::assert_snapshot!(said.lines().skip(3).take(1).collect::<String>(), @"While everything runs, chat gets 72 tok/s per stream.");
+}
+
+#[test]
 fn more_than_can_be_done_is_called_saturated() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flood.toml");

@@ -14,7 +14,7 @@ use crate::candidate::{Candidate, WallBasis};
 use crate::check::Check;
 use crate::figure::two_digits;
 use crate::knowledge::{Correction, Fact, corrections_of, facts};
-use crate::plan::{Plan, Ranked};
+use crate::plan::{Plan, Ranked, Rejected};
 use crate::price::{NoPrice, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
 use crate::score::{ScoreTerm, first_up_to};
@@ -264,6 +264,9 @@ pub struct RejectedMachine {
     pub cost: Option<Money>,
     /// The number or rule that decided.
     pub decided_by: String,
+    /// Key of a machine before it in the group that has the same accelerators and is out for the
+    /// same reason.
+    pub same_as: Option<String>,
 }
 
 impl PlanAnswer {
@@ -283,12 +286,23 @@ impl PlanAnswer {
             missing: one.missing.clone(),
         });
         let rejected = plan.rejected_by_reason().into_iter().map(|(reason, mut all)| {
-            all.sort_by(|a, b| a.reason.distance().total_cmp(&b.reason.distance()));
-            let machines = all.into_iter().map(|one| RejectedMachine {
-                key: one.candidate.key.clone(),
-                name: one.candidate.machine.name.clone(),
-                cost: one.cost,
-                decided_by: one.reason.decided_by(),
+            let cost = |one: &Rejected<'_>| one.cost.map_or(i64::MAX, |cost| cost.minor);
+            all.sort_by(|a, b| {
+                let distance = a.reason.distance().total_cmp(&b.reason.distance());
+                distance.then(cost(a).cmp(&cost(b)))
+            });
+            let machines = all.iter().enumerate().map(|(index, one)| {
+                let first = all[..index].iter().find(|first| {
+                    first.candidate.has_same_accelerators(one.candidate)
+                        && first.reason.decided_by() == one.reason.decided_by()
+                });
+                RejectedMachine {
+                    key: one.candidate.key.clone(),
+                    name: one.candidate.machine.name.clone(),
+                    cost: one.cost,
+                    decided_by: one.reason.decided_by(),
+                    same_as: first.map(|first| first.candidate.key.clone()),
+                }
             });
             RejectedGroup { reason, machines: machines.collect() }
         });

@@ -200,8 +200,10 @@ fn in_time(role: &str, one: Simulated) -> Option<Line> {
     }
     let (share, late) = (one.in_time_share, two_digits(one.first_token_s[1].get()));
     limit?;
+    // Rounded down: what falls short must not read as enough.
+    let hundred = (share * 100.0 + 1e-9).floor();
     line(
-        format!("{:.0} in 100; one first token in 20 after {late} s or later", share * 100.0),
+        format!("{hundred:.0} in 100; one first token in 20 after {late} s or later"),
         Mark::of(share >= IN_TIME, share >= HARDLY),
     )
 }

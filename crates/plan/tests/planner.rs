@@ -14,6 +14,9 @@ use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::requirement::{Requirement, Role};
+use localrig_plan::shift::shifts;
+use localrig_plan::trial::places;
+use localrig_plan::verdict::Mark;
 use localrig_simulate::workload::Workload;
 use proptest::prelude::*;
 
@@ -134,6 +137,60 @@ fn hard_limits_hold_for_everything_ranked() {
             assert!(role.1.per_stream_tok_per_s.value >= least, "{}", machine.name);
         }
     }
+}
+
+#[test]
+fn a_main_model_is_at_least_as_good_as_the_one_named() {
+    let home = requirement("home-office");
+    for date in ["2026-02-17", "2026-11-21"] {
+        let answer = answer(&home, date);
+        let lines = answer.ranked.iter().flat_map(|one| &one.verdict);
+        let mut quality = lines.filter(|line| line.requirement == "main quality").peekable();
+        assert!(quality.peek().is_some(), "{date}");
+        assert!(quality.all(|line| line.mark == Mark::Pass), "{date}");
+    }
+    // Without the bar lesser models let more machines in.
+    let mut any = home.clone();
+    any.roles[0].at_least_as_good_as = None;
+    let date = "2026-11-21";
+    assert!(answer(&any, date).ranked.len() > answer(&home, date).ranked.len());
+    // A model that is named for the role counts whatever it can.
+    let mut named = home.clone();
+    named.roles[0].models = vec!["Qwen3.5-2B".to_owned()];
+    let answer = answer(&named, date);
+    let lines = answer.ranked[0].verdict.iter();
+    let marks: Vec<Mark> =
+        lines.filter(|line| line.requirement == "main quality").map(|line| line.mark).collect();
+    assert_eq!(marks, [Mark::Miss]);
+    // Nobody scored this one at coding.
+    let mut unknown = home;
+    unknown.roles[0].at_least_as_good_as = Some("SmolLM2-135M-Instruct".to_owned());
+    let error = Planner::new(market(date), &unknown, &habits()).err().unwrap();
+    insta::assert_snapshot!(error, @"main: nobody is known to have scored SmolLM2-135M-Instruct at coding");
+}
+
+#[test]
+fn equal_boxes_share_the_streams_of_a_team_by_copies() {
+    let team = requirement("small-team");
+    let answer = answer(&team, "2026-11-21");
+    let pair = answer.ranked.iter().find(|one| one.key.starts_with("2x system/asus/")).unwrap();
+    let main = &pair.roles[0];
+    assert_eq!((main.copies, &main.device_numbers[..]), (true, &[0, 1][..]));
+    // What a copy takes is held against what one box offers.
+    assert_eq!(pair.memory.len(), 1);
+    assert!(pair.memory[0].usable_bytes < pair.memory_bytes * 0.5);
+    assert!(pair.memory[0].devices.starts_with("each of 2x "), "{}", pair.memory[0].devices);
+    // The same place as people write it, and simulated it serves at the same speed.
+    let place = format!(
+        "main={}:{}:{}:{}@0/1",
+        main.model_id, main.format_id, main.engine_id, main.kv_type
+    );
+    let planner = Planner::new(market("2026-11-21"), &team, &habits()).unwrap();
+    let plan = planner.plan();
+    let ranked = plan.ranked.iter().find(|one| one.candidate.key == pair.key).unwrap();
+    let shifts = shifts(&team, &habits());
+    let places = places(&team, &shifts[0], &ranked.assignment);
+    assert_eq!(places[0].to_string(), place);
 }
 
 #[test]

@@ -507,18 +507,28 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     page.heading(2, "Rejected, because");
     for group in &answer.rejected {
         page.heading(3, format!("{} ({})", sentence_case(group.reason), group.machines.len()));
-        let shown = group.machines.iter().take(extent.rejected);
-        let mut items: Vec<Text> = shown
-            .map(|one| {
-                // Over budget it is the cost that decides.
-                let told =
-                    |cost: &localrig_facts::Money| !one.decided_by.starts_with(&money(*cost));
-                let cost = one.cost.filter(told);
-                let cost = cost.map_or_else(String::new, |cost| format!(" ({})", money(cost)));
-                Text::from(format!("{}{cost}: {}", one.name, one.decided_by))
-            })
-            .collect();
-        let more = group.machines.len().saturating_sub(items.len());
+        let everything = extent.rejected >= group.machines.len();
+        let apart = group.machines.iter().filter(|one| everything || one.same_as.is_none());
+        let (mut items, mut told_of) = (Vec::new(), 0);
+        for one in apart.take(extent.rejected) {
+            let alike = group
+                .machines
+                .iter()
+                .filter(|other| !everything && other.same_as.as_ref() == Some(&one.key));
+            let alike = alike.count();
+            told_of += 1 + alike;
+
+            // Over budget it is the cost that decides.
+            let told = |cost: &localrig_facts::Money| !one.decided_by.starts_with(&money(*cost));
+            let cost = one.cost.filter(told);
+            let cost = cost.map_or_else(String::new, |cost| format!(" ({})", money(cost)));
+            let alike = match alike {
+                0 => String::new(),
+                alike => format!("; so are {alike} more with the same accelerators"),
+            };
+            items.push(Text::from(format!("{}{cost}: {}{alike}", one.name, one.decided_by)));
+        }
+        let more = group.machines.len().saturating_sub(told_of);
         if more > 0 {
             items.push(Text::from(format!("and {more} more: `localrig plan --all`")));
         }
