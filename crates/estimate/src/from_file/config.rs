@@ -104,6 +104,14 @@ pub(super) fn header(
     Ok(header)
 }
 
+/// Keys that could hold a dimension, for the message that it is missing.
+pub(super) fn looked_for(dimension: &str) -> String {
+    let keys = KEYS.iter().filter(|(name, _)| *name == dimension).flat_map(|(_, keys)| *keys);
+    let linear = LINEAR.iter().filter(|(name, _)| *name == dimension).map(|(_, key)| key);
+    let all: Vec<&str> = keys.chain(linear).copied().collect();
+    if all.is_empty() { "config.json".to_owned() } else { all.join(", ") }
+}
+
 impl Config<'_> {
     /// A key of the language model.
     fn get(&self, key: &str) -> Option<&Value> {
@@ -149,7 +157,7 @@ impl Config<'_> {
                 (None, _) => {
                     return Err(FromFileError::MissingDimension {
                         location: self.file.location.clone(),
-                        dimension,
+                        dimension: dimension.to_owned(),
                         looked_for: key.to_owned(),
                     });
                 }

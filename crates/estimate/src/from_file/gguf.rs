@@ -1,18 +1,18 @@
 //! Dimensions from the keys and tensors of a GGUF file.
 //!
-//! Keys: gguf-py `constants.py` of llama.cpp. Where a number is not among the keys (vocabulary,
-//! shared experts, which layers attend), the shapes of the tensors give it.
+//! Keys: gguf-py `constants.py` and `conversion/*.py` of llama.cpp. Where a number is not among the
+//! keys (vocabulary, shared experts, which layers attend), the shapes of the tensors give it.
 
 use std::collections::BTreeMap;
 
 use localrig_facts::model::{Architecture, AttentionScheme, Recurrence};
 use localrig_facts::model_file::{FileTensor, ModelFile, Value};
 
-use super::{FromFileError, Header, layers};
+use super::{FromFileError, Header, layers, names, shape};
 use crate::architecture::Layout;
 
 /// Keys with one number, after the architecture's name, and the dimension each is.
-const KEYS: [(&str, &str); 19] = [
+const KEYS: [(&str, &str); 22] = [
     ("embedding_length", "hidden"),
     ("attention.head_count", "heads"),
     ("expert_count", "experts"),
@@ -32,7 +32,14 @@ const KEYS: [(&str, &str); 19] = [
     ("ssm.conv_kernel", "conv"),
     ("shortconv.l_cache", "conv"),
     ("moe_latent_size", "latent"),
+    // Qwen 4 writes the positions that share an entry of the indexer per layer, GLM 5 once.
+    ("attention.compress_ratios", "index_pool"),
+    ("attention.indexer.kpool", "index_pool"),
+    ("kda.head_dim", "key_head_dim"),
 ];
+
+/// Parts of the full feed-forward width by the tag that stands for each: numerator, denominator.
+const PARTS: [(&str, u64, u64); 3] = [("half", 1, 2), ("quarter", 1, 4), ("five_eighths", 5, 8)];
 
 /// Tokens of a chunk of Llama 4, which llama.cpp holds as a constant.
 const CHUNK: u64 = 8192;
@@ -57,7 +64,7 @@ pub(super) fn header(
         ..Header::default()
     };
     let main = header.dims["layers"];
-    header.layers = reader.layers(architecture, main, &header.dims)?;
+    header.layers = reader.layers(architecture, main, &mut header.dims)?;
     let has = |name: &str| reader.shapes.contains_key(name);
     let any = |part: &str| reader.shapes.keys().any(|name| name.contains(part));
     let lacks_v = (0..main).any(|layer| {
@@ -76,7 +83,31 @@ pub(super) fn header(
             header.flags.insert(flag.to_owned());
         }
     }
+    reader.heads(architecture, &header.layers, &mut header.dims);
+    let known = shape::Known {
+        architecture,
+        shapes: &reader.shapes,
+        layers: &header.layers,
+        flags: &header.flags,
+    };
+    shape::solve(&known, &mut header.dims);
     Ok(header)
+}
+
+/// Keys and tensors that could hold a dimension, for the message that it is missing.
+pub(super) fn looked_for(prefix: &str, architecture: &Architecture, dimension: &str) -> String {
+    let keys = KEYS.iter().filter(|(_, name)| *name == dimension);
+    let keys = keys.map(|(key, _)| format!("{prefix}.{key}"));
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let lines = architecture.global_tensors.lines().chain(architecture.layer_tensors.lines());
+    let tensors = lines.filter_map(|line| {
+        let (name, rest) = line.trim().split_once('[')?;
+        let (shape, _) = rest.split_once(']')?;
+        let has = shape.split(|c| !is_word(c)).any(|word| word == dimension);
+        has.then(|| format!("the shape of {}", name.trim()))
+    });
+    let all: Vec<String> = keys.chain(tensors.take(1)).collect();
+    if all.is_empty() { format!("a key of {prefix}") } else { all.join(", ") }
 }
 
 impl Reader<'_> {
@@ -112,15 +143,10 @@ impl Reader<'_> {
         self.shapes.iter().find(found)?.1.shape.get(index).copied()
     }
 
-    fn needed(
-        &self,
-        dimension: &'static str,
-        key: &str,
-        found: Option<u64>,
-    ) -> Result<u64, FromFileError> {
+    fn needed(&self, dimension: &str, key: &str, found: Option<u64>) -> Result<u64, FromFileError> {
         found.filter(|value| *value > 0).ok_or_else(|| FromFileError::MissingDimension {
             location: self.file.location.clone(),
-            dimension,
+            dimension: dimension.to_owned(),
             looked_for: format!("{}.{key}", self.prefix),
         })
     }
@@ -151,24 +177,10 @@ impl Reader<'_> {
         let key = self.number("attention.key_length").unwrap_or(hidden / heads);
         set("head_dim", Some(self.number("attention.key_length_swa").unwrap_or(key)));
         set("global_head_dim", Some(key));
-        let per_layer = self.list("attention.head_count_kv");
-        let sliding = self.list("attention.sliding_window_pattern");
-        let kv_of = |wanted: u64| {
-            let (kv, sliding) = (per_layer.as_ref()?, sliding.as_ref()?);
-            kv.iter().zip(sliding).find(|(_, is)| **is == wanted).map(|(kv, _)| *kv)
-        };
-        let kv = self.number("attention.head_count_kv").unwrap_or(heads);
-        set("kv_heads", Some(kv_of(1).unwrap_or(kv)));
-        set("global_kv_heads", Some(kv_of(0).unwrap_or(kv)));
-        let ffns = self.list("feed_forward_length");
-        let narrowest = ffns.and_then(|all| all.into_iter().filter(|one| *one > 0).min());
-        let ffn = narrowest.or_else(|| self.number("feed_forward_length"));
-        // Families without an own key for experts give them the only width there is.
-        let expert = self.block_shape("ffn_down_exps.weight", 0);
-        set("expert_ffn", expert.or_else(|| self.number("expert_feed_forward_length")));
-        set("ffn", self.narrowest_down().or(ffn.filter(|_| expert.is_none())));
-        set("expert_width", expert.and_then(|_| self.block_shape("ffn_up_exps.weight", 0)));
-        set("shared_ffn", self.block_shape("ffn_up_shexp.weight", 1));
+        // One width of all layers without experts, or the one that others are parts of.
+        let has_experts = self.block_shape("ffn_down_exps.weight", 0).is_some();
+        let ffn = self.number("feed_forward_length").filter(|_| !has_experts);
+        set("ffn", self.down(architecture).or(ffn));
         if architecture.attention == AttentionScheme::Mla {
             let rope = self.number("rope.dimension_count");
             set("rope_dim", rope);
@@ -195,14 +207,49 @@ impl Reader<'_> {
         Ok(dims)
     }
 
-    /// Inner width of the dense feed-forward parts; where layers differ, the narrow one.
-    fn narrowest_down(&self) -> Option<u64> {
+    /// Inner width of the dense feed-forward parts. Where layers differ: the widest if the family
+    /// speaks of parts of it, else the narrowest (others are twice as wide).
+    fn down(&self, architecture: &Architecture) -> Option<u64> {
         let widths = self
             .shapes
             .iter()
             .filter(|(name, _)| name.ends_with(".ffn_down.weight"))
             .filter_map(|(_, tensor)| tensor.shape.first().copied());
-        widths.min()
+        if has_parts(architecture) { widths.max() } else { widths.min() }
+    }
+
+    /// Heads of queries and keys. Lists have one number per layer; the kinds of layers differ, and
+    /// a layer without attention has none.
+    fn heads(
+        &self,
+        architecture: &Architecture,
+        layers: &[String],
+        dims: &mut BTreeMap<String, u64>,
+    ) {
+        let known = names(architecture);
+        let of = |key: &str, kind: &str| {
+            let list = self.list(key);
+            let of_kind = list.iter().flatten().zip(layers);
+            let mut of_kind = of_kind
+                .filter(|(_, tags)| tags.split(['+', ':']).any(|tag| tag == kind))
+                .map(|(heads, _)| *heads);
+            of_kind.find(|heads| *heads > 0).or_else(|| self.number(key))
+        };
+        for (key, full, sliding) in [
+            ("attention.head_count", "heads", "sliding_heads"),
+            ("attention.head_count_kv", "kv_heads", "sliding_kv_heads"),
+            ("attention.head_count_kv", "global_kv_heads", "kv_heads"),
+        ] {
+            if known.contains(full) && known.contains(sliding) {
+                for (name, kind) in [(full, "full"), (sliding, "sliding")] {
+                    dims.extend(of(key, kind).map(|heads| (name.to_owned(), heads)));
+                }
+            }
+        }
+        // Without the key there are as many heads of keys as of queries.
+        let heads = dims.get("heads").copied().unwrap_or(0);
+        dims.entry("kv_heads".to_owned())
+            .or_insert_with(|| self.number("attention.head_count_kv").unwrap_or(heads));
     }
 
     /// What each layer is: by the family's pattern, the file's own, and the tensors it has.
@@ -210,61 +257,140 @@ impl Reader<'_> {
         &self,
         architecture: &Architecture,
         count: u64,
-        dims: &BTreeMap<String, u64>,
+        dims: &mut BTreeMap<String, u64>,
     ) -> Result<Vec<String>, FromFileError> {
+        let wrong = |problem: String| FromFileError::Layers {
+            location: self.file.location.clone(),
+            problem,
+        };
         if count > 10_000 {
-            let problem = format!("{count} layers are more than any model has");
-            return Err(FromFileError::Layers { location: self.file.location.clone(), problem });
+            return Err(wrong(format!("{count} layers are more than any model has")));
         }
         let family = layers::of_family(&architecture.layers, count);
         let one_part_each = architecture.layers.contains(':');
-        let pattern = self.list("attention.sliding_window_pattern");
+        let speaks_of = |tag: &str| names(architecture).contains(tag);
+        let (speaks_of_shared, speaks_of_wide) = (speaks_of("shared"), speaks_of("wide"));
+        let ratios = self.list("attention.compress_ratios").filter(|_| speaks_of("compressed"));
         let ffn = dims.get("ffn").copied().unwrap_or(0);
+        let width = |index: u64| self.shape(&format!("blk.{index}.ffn_down.weight"), 0);
+        let parts = has_parts(architecture);
+        let odd = (0..count).filter_map(width).filter(|own| part(*own, ffn).is_none()).max();
+        if let Some(odd) = odd.filter(|_| parts) {
+            dims.insert("ffn_narrow".to_owned(), odd);
+        }
         let mut found = Vec::new();
-        for (index, own) in family.iter().enumerate() {
+        for (index, own) in (0..count).zip(&family) {
             let has = |name: &str| self.shapes.contains_key(format!("blk.{index}.{name}").as_str());
-            let recurrent = has("ssm_conv1d.weight") || has("shortconv.conv.weight");
-            let attends = has("attn_k.weight") || has("attn_kv_a_mqa.weight");
-            let attends = attends || (has("attn_qkv.weight") && !recurrent);
-            let attends = attends || (has("attn_q.weight") && !recurrent);
-            let kind = own.split([':', '+']).next().unwrap_or("full");
-            let attention = match pattern.as_ref().and_then(|all| all.get(index)) {
-                Some(1) => "sliding",
-                Some(_) => "full",
-                None if matches!(kind, "recurrent" | "none") => "full",
-                None => kind,
+            // Kimi delta attention has a convolution for each of Q, K and V, which it projects
+            // as attention does.
+            let delta = has("ssm_conv1d_q.weight");
+            let recurrent = delta || has("ssm_conv1d.weight") || has("shortconv.conv.weight");
+            let attends = has("attn_kv_a_mqa.weight")
+                || has("attn_kv.weight")
+                || (has("attn_k.weight") && !delta)
+                || ((has("attn_qkv.weight") || has("attn_q.weight")) && !recurrent);
+            let attention = self.attention(index, own, &family);
+            let mut tags: Vec<&str> = match (attends, recurrent) {
+                (true, true) => vec![attention, "recurrent"],
+                (true, false) => vec![attention],
+                (false, true) => vec!["recurrent"],
+                (false, false) => vec!["none"],
             };
-            let mut tags = match (attends, recurrent) {
-                (true, true) => format!("{attention}+recurrent"),
-                (true, false) => attention.to_owned(),
-                (false, true) => "recurrent".to_owned(),
-                (false, false) => "none".to_owned(),
-            };
-            if has("indexer.attn_k.weight") {
-                tags.push_str("+indexer");
+            match ratios.as_ref().and_then(|all| all.get(index as usize)) {
+                None | Some(0) => {}
+                Some(4) => tags.push("quarter"),
+                Some(128) => tags.push("compressed"),
+                Some(other) => {
+                    let key = format!("{}.attention.compress_ratios", self.prefix);
+                    return Err(wrong(format!("{key}: layers compressed {other} times")));
+                }
             }
-            if attends
-                && !has("attn_k.weight")
-                && has("attn_q.weight")
-                && !has("attn_kv_a_mqa.weight")
-            {
-                tags.push_str("+shared");
+            let block = format!("blk.{index}.indexer");
+            if self.shapes.keys().any(|name| name.starts_with(&block)) {
+                tags.push("indexer");
+            }
+            if has("ffn_gate_tid2eid.weight") {
+                tags.push("hashed");
+            }
+            if has("ple_key.weight") {
+                tags.push("ngram");
+            }
+            // Layers that reuse an earlier cache: the last ones, where the file says how many.
+            let reuses = self.number("attention.shared_kv_layers").map_or_else(
+                || attends && has("attn_q.weight") && !has("attn_k.weight"),
+                |shared| index >= count.saturating_sub(shared),
+            );
+            if speaks_of_shared && reuses {
+                tags.push("shared");
             }
             let up = self.shape(&format!("blk.{index}.ffn_up.weight"), 1);
-            if ffn > 0 && up == Some(2 * ffn) && architecture.layer_tensors.contains(" wide") {
-                tags.push_str("+wide");
+            if speaks_of_wide && ffn > 0 && up == Some(2 * ffn) {
+                tags.push("wide");
             }
+            if let Some(own) = width(index).filter(|own| parts && *own != ffn) {
+                tags.push(match part(own, ffn) {
+                    Some(tag) => tag,
+                    None if Some(own) == odd => "narrow",
+                    None if odd == Some(2 * own) => "half_narrow",
+                    None => {
+                        let name = format!("blk.{index}.ffn_down.weight");
+                        return Err(wrong(format!("{name}: no word for a width of {own}")));
+                    }
+                });
+            }
+            let mut text = tags.join("+");
             if one_part_each {
-                tags.push_str(match (has("ffn_down_exps.weight"), has("ffn_down.weight")) {
+                text.push_str(match (has("ffn_down_exps.weight"), has("ffn_down.weight")) {
                     (true, _) => ":moe",
                     (false, true) => ":dense",
                     (false, false) => ":none",
                 });
             }
-            found.push(tags);
+            found.push(text);
         }
         Ok(found)
     }
+
+    /// The kind of attention of a layer: as the file has it, else as the family does.
+    fn attention<'b>(&self, index: u64, own: &'b str, family: &[String]) -> &'b str {
+        let kind = own.split([':', '+']).next().unwrap_or("full");
+        let is_sliding = match self.value("attention.sliding_window_pattern") {
+            Some(Value::List(all)) => {
+                all.get(index as usize).and_then(Value::count).map(|is| is > 0)
+            }
+            // One number: every so many layers one is full, the last of them or the first.
+            Some(Value::Whole(every)) => {
+                u64::try_from(*every).ok().filter(|every| *every > 0).map(|every| {
+                    let first = family.first().is_some_and(|tags| tags.starts_with("full"));
+                    index % every != if first { 0 } else { every - 1 }
+                })
+            }
+            _ => None,
+        };
+        match is_sliding {
+            Some(true) => "sliding",
+            Some(false) => "full",
+            None if matches!(kind, "recurrent" | "none") => "full",
+            // Members of a sliding family without a window look at everything.
+            None if kind == "sliding"
+                && self.number("attention.sliding_window").is_none_or(|own| own == 0) =>
+            {
+                "full"
+            }
+            None => kind,
+        }
+    }
+}
+
+/// Whether layers of a family have parts of its feed-forward width.
+fn has_parts(architecture: &Architecture) -> bool {
+    names(architecture).contains("five_eighths")
+}
+
+/// The tag for a width that is a part of the full one; an empty one for the full width itself.
+fn part(own: u64, full: u64) -> Option<&'static str> {
+    let of = |(_, up, down): &(&str, u64, u64)| own * down == full * up;
+    PARTS.iter().find(|one| of(one)).map(|(tag, _, _)| *tag).or_else(|| (own == full).then_some(""))
 }
 
 fn is_scale(name: &str) -> bool {

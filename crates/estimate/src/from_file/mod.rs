@@ -9,6 +9,7 @@ mod config;
 mod format;
 mod gguf;
 mod layers;
+mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use localrig_facts::model_file::{FileKind, ModelFile};
 use localrig_facts::{Catalog, CatalogError, Id, PartialDate, Source, SourceKind};
 use serde::Serialize;
 
+use crate::architecture::expression::ExpressionError;
 use crate::architecture::{LayoutError, layout};
 
 /// Why a file does not become a model.
@@ -51,8 +53,8 @@ pub enum FromFileError {
         /// The file.
         location: String,
         /// The dimension.
-        dimension: &'static str,
-        /// Keys that could hold it.
+        dimension: String,
+        /// Keys that could hold it, and tensors that could show it.
         looked_for: String,
     },
     /// The family's rules do not work out.
@@ -149,7 +151,10 @@ pub fn model_of_file(
     };
     // A family reads the dimensions its rules speak of; others would be refused as misspelt.
     let known = names(architecture);
-    header.dims.retain(|name, value| known.contains(name.as_str()) && *value > 0);
+    // Nought means that there is none; but latent attention without rotary positions is a model's own.
+    header
+        .dims
+        .retain(|name, value| known.contains(name.as_str()) && (*value > 0 || name == "rope_dim"));
     header.flags.retain(|flag| architecture.flags.contains_key(flag));
     let stem = stem(file, header.name.as_deref());
     let id = Id::new(format!("model/file/{stem}"));
@@ -181,7 +186,7 @@ pub fn model_of_file(
         modality: vec![Modality::Text],
         context_tokens: header.context_tokens.ok_or_else(|| FromFileError::MissingDimension {
             location: file.location.clone(),
-            dimension: "context length",
+            dimension: "context length".to_owned(),
             looked_for: "context_length, max_position_embeddings".to_owned(),
         })?,
         native_precision: None,
@@ -204,7 +209,23 @@ pub fn model_of_file(
         notes: Vec::new(),
         sources: BTreeMap::from([("file".to_owned(), source.clone())]),
     };
-    let layout = layout(catalog, &id, &model)?;
+    let layout = layout(catalog, &id, &model).map_err(|error| match &error {
+        LayoutError::Expression { source: ExpressionError::MissingDimension { name }, .. } => {
+            FromFileError::MissingDimension {
+                location: file.location.clone(),
+                looked_for: match file.kind {
+                    FileKind::Gguf => gguf::looked_for(
+                        file.architecture().unwrap_or_default(),
+                        architecture,
+                        name,
+                    ),
+                    FileKind::Safetensors => config::looked_for(name),
+                },
+                dimension: format!("dimension `{name}`"),
+            }
+        }
+        _ => FromFileError::Layout(error),
+    })?;
     model.parameters.total = layout.parameters().total;
     let differences = match file.kind {
         FileKind::Gguf => gguf::differences(file, &layout),
@@ -247,7 +268,14 @@ fn family<'a>(
 /// Every word in the rules of a family, and what every family knows.
 fn names(architecture: &Architecture) -> BTreeSet<&str> {
     let rules = architecture.cache.values().flat_map(|rule| {
-        [Some(&rule.k), rule.v.as_ref(), rule.window.as_ref(), rule.selects.as_ref()]
+        [
+            Some(&rule.k),
+            Some(&rule.pair),
+            rule.v.as_ref(),
+            rule.window.as_ref(),
+            rule.selects.as_ref(),
+            rule.unless.as_ref(),
+        ]
     });
     let texts = [&architecture.global_tensors, &architecture.layer_tensors]
         .into_iter()
