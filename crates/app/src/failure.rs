@@ -323,6 +323,15 @@ impl From<FromFileError> for Failure {
         match error {
             FromFileError::Catalog(error) => error.into(),
             FromFileError::Layout(error) => error.into(),
+            missing @ FromFileError::MissingDimension { .. } => {
+                Self::new(INPUT, missing.to_string())
+                    .hint("`localrig model inspect` shows what the header says")
+                    .hint(
+                        "a GGUF file of the same model says more; or describe the model in a \
+                         folder of your own (`model/NAME.toml`, given by `--catalog FOLDER`), as \
+                         `localrig catalog add` does for files it understands",
+                    )
+            }
             other => Self::new(INPUT, other.to_string())
                 .hint("`localrig model inspect` shows what the header says"),
         }

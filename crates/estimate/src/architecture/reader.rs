@@ -357,9 +357,24 @@ pub(crate) const GENERAL_DIMS: [&str; 11] = [
     "layer_count",
 ];
 
-/// Tags that mean something to every family.
-const GENERAL_TAGS: [&str; 8] =
-    ["full", "sliding", "chunked", "recurrent", "dense", "moe", "mtp", "wide"];
+/// Tags that mean something to every family, whether a model of it has such layers or not.
+const GENERAL_TAGS: [&str; 15] = [
+    "full",
+    "sliding",
+    "chunked",
+    "recurrent",
+    "dense",
+    "moe",
+    "mtp",
+    "wide",
+    "half",
+    "quarter",
+    "five_eighths",
+    "narrow",
+    "half_narrow",
+    "hashed",
+    "ngram",
+];
 
 fn derived(
     architecture: &Architecture,
