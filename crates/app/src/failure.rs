@@ -379,7 +379,9 @@ impl From<ScenarioError> for Failure {
             ScenarioError::Layout(error) => error.into(),
             ScenarioError::Recipe(error) => error.into(),
             ScenarioError::Setup(error) => EstimateError::Setup(error).into(),
-            ScenarioError::Memory(_) | ScenarioError::Speed(_) => Self::missing(message),
+            ScenarioError::Memory(_)
+            | ScenarioError::Speed(_)
+            | ScenarioError::NoSchedule { .. } => Self::missing(message),
             ScenarioError::NoRole { known, .. } => {
                 Self::new(INPUT, message).hint(format!("its roles: {}", known.join(", ")))
             }

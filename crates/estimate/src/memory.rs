@@ -137,6 +137,9 @@ pub struct Memory {
     pub weights_bytes: Bytes,
     /// The part of them on the accelerator.
     pub device_weights_bytes: Bytes,
+    /// The part of them that lies in two places: an embedding matrix that serves as output matrix
+    /// too, held as a table on the host and as a matrix on the accelerator.
+    pub held_twice_bytes: Bytes,
     /// KV cache of all streams, recurrent state not counted.
     pub kv_cache_bytes: Bytes,
     /// Recurrent state of all streams.
@@ -241,6 +244,7 @@ impl Holding<'_> {
         Ok(Memory {
             weights_bytes: self.weights.loaded,
             device_weights_bytes: parts.weights,
+            held_twice_bytes: self.beyond_the_file(self.weights.loaded),
             kv_cache_bytes: parts.kv,
             recurrent_state_bytes: parts.state,
             graph_bytes: parts.graph,
@@ -256,6 +260,13 @@ impl Holding<'_> {
             pool: None,
             terms: self.terms(ask, &parts, usable, margin),
         })
+    }
+
+    /// What weights that take `held` bytes hold beyond one copy of every tensor that is loaded.
+    fn beyond_the_file(&self, held: Bytes) -> Bytes {
+        let tensors = self.layout.tensors.iter().zip(&self.weights.tensors);
+        let once: u64 = tensors.filter(|(tensor, _)| tensor.loaded).map(|(_, bytes)| *bytes).sum();
+        (held - Bytes::new(once as f64)).max(Bytes::ZERO)
     }
 
     fn allocation(&self) -> Result<Allocation, MemoryError> {

@@ -1,5 +1,6 @@
 //! How a machine would run a model: engine, stack, and the constants that hold for them.
 
+use localrig_facts::calibration::MachineConstants;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::{Container, Format};
 use localrig_facts::gpu::{Gpu, Stack};
@@ -91,6 +92,8 @@ pub struct Setup<'a> {
     pub stack: Stack,
     /// Its constants on each kind of device, in the machine's order.
     pub places: Vec<Place<'a>>,
+    /// What holds of any machine.
+    pub machine: &'a MachineConstants,
 }
 
 /// An engine on one kind of device.
@@ -204,7 +207,7 @@ impl<'a> Setup<'a> {
                 offered: gpu.map_or_else(String::new, |gpu| words(&gpu.stacks)),
             });
         };
-        Ok(Self { engine_id, engine, stack, places })
+        Ok(Self { engine_id, engine, stack, places, machine: catalog.machine_constants()? })
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Pace<'a> {
     own_rows: u32,
     /// What one of them is worth.
     worth: f64,
+    /// Time to hand a step from one kind of device to another.
+    handover: Seconds,
     /// The engine would cut layers over the devices if the heads could be shared out.
     uncut: bool,
     /// What lies in host memory, and the host.
@@ -144,6 +146,7 @@ impl<'a> Pace<'a> {
         Ok(Self {
             work,
             intervals: catalog.intervals()?,
+            handover: Seconds::us(catalog.machine_constants()?.handover_us),
             stages,
             seen: setup.places.iter().map(|place| place.seen).max().unwrap_or(Seen::Neither),
             measured: setup.places.iter().map(|place| place.measured).collect(),
@@ -254,7 +257,7 @@ impl<'a> Pace<'a> {
             step(&run, &stage.constants, depth, streams).scaled(stage.share)
         });
         let mut sum = parts.reduce(Step::plus).unwrap_or_default();
-        let handover = HANDOVER * (self.stages.len() as f64 - 1.0).max(0.0);
+        let handover = self.handover.get() * (self.stages.len() as f64 - 1.0).max(0.0);
         sum.link += handover;
         sum.total += handover;
         sum
@@ -371,9 +374,6 @@ impl<'a> Pace<'a> {
 pub fn narrowed(factor: f64, rows: u32, worth: f64) -> f64 {
     factor.powf((1.0 + worth * f64::from(rows)).sqrt().recip().max(0.5))
 }
-
-/// Handing a step from one kind of device to another, in seconds.
-const HANDOVER: f64 = 20e-6;
 
 /// What joins devices of a kind: peer access only outside GeForce, machines over their fastest port.
 fn link(gpu: &Gpu) -> Link {

@@ -2,7 +2,8 @@
 //! `localrig_estimate`, the fit that writes them is `localrig_estimate::fit`.
 //!
 //! People write `calibration/prior.toml` (what is believed before any row is seen) and
-//! `calibration/class.toml` (which engines and which chips behave alike); the fit writes
+//! `calibration/class.toml` (which engines and which chips behave alike), and
+//! `calibration/machine.toml` (what holds of any machine and is not fitted); the fit writes
 //! `calibration/fitted.toml` and `calibration/interval.toml`.
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gpu::Stack;
 use crate::source::{Note, Sources};
+use crate::unit::Watts;
 
 /// What is believed of every constant before any measured row is seen: `calibration/prior.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,6 +29,29 @@ pub struct Priors {
     /// Where the belief differs from the common value: level, thing, constant → factor.
     #[serde(default, rename = "factor")]
     pub factors: BTreeMap<String, BTreeMap<String, BTreeMap<String, f64>>>,
+    /// Remarks.
+    #[serde(default, rename = "note")]
+    pub notes: Vec<Note>,
+    /// Who says so.
+    pub sources: Sources,
+}
+
+/// What holds of any machine and is not fitted: `calibration/machine.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MachineConstants {
+    /// Draw of everything beside cards and processor: board, memory, SSD, fans.
+    pub rest_w: Watts,
+    /// Share of wall power that a modern supply passes on.
+    pub supply_efficiency: f64,
+    /// Share of the host's memory that is left to the system.
+    pub host_kept_free_share: f64,
+    /// Time to hand a step from one kind of device to another, in microseconds.
+    pub handover_us: f64,
+    /// Share of its solo speed that switching between processes costs, per further process.
+    pub switch_loss_share: f64,
+    /// Share of the bandwidth that processes reach together when they run at the same time.
+    pub together_share: f64,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::de::DeserializeOwned;
 
-use crate::calibration::{Classes, Fitted, Intervals, Priors};
+use crate::calibration::{Classes, Fitted, Intervals, MachineConstants, Priors};
 use crate::document::{DocumentError, from_csv, from_toml};
 use crate::id::Id;
 use crate::money::Rate;
@@ -176,6 +176,7 @@ pub struct Catalog {
     scores: OnceLock<Result<Vec<ScoreRow>, CatalogError>>,
     format_losses: OnceLock<Result<Vec<FormatLossRow>, CatalogError>>,
     priors: OnceLock<Result<Priors, CatalogError>>,
+    machine_constants: OnceLock<Result<MachineConstants, CatalogError>>,
     classes: OnceLock<Result<Classes, CatalogError>>,
     fitted: OnceLock<Result<Fitted, CatalogError>>,
     intervals: OnceLock<Result<Intervals, CatalogError>>,
@@ -374,6 +375,20 @@ impl Catalog {
         self.priors
             .get_or_init(|| {
                 let file = self.required("calibration/prior.toml")?;
+                Ok(from_toml(&file.path, &file.text)?)
+            })
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// What holds of any machine and is not fitted.
+    ///
+    /// # Errors
+    /// When the file does not parse or is not there.
+    pub fn machine_constants(&self) -> Result<&MachineConstants, CatalogError> {
+        self.machine_constants
+            .get_or_init(|| {
+                let file = self.required("calibration/machine.toml")?;
                 Ok(from_toml(&file.path, &file.text)?)
             })
             .as_ref()

@@ -59,6 +59,9 @@ pub struct Engine {
     /// How it reserves memory.
     #[serde(default)]
     pub memory: EngineMemory,
+    /// How its server puts steps together.
+    #[serde(default)]
+    pub scheduler: Scheduler,
     /// Using several devices or machines.
     #[serde(default)]
     pub parallel: BTreeMap<String, String>,
@@ -158,6 +161,76 @@ impl EngineMemory {
     pub fn default_context(&self, devices: Bytes) -> Option<u64> {
         ByMemory::of(&self.default_context, devices)
     }
+}
+
+/// How an engine's server puts the steps of several requests together, as it is started without
+/// options. Prompt tokens of a step are `memory.batched_tokens` where memory depends on them too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scheduler {
+    /// Engine whose scheduler stands for this one: short id. With it nothing else is given.
+    pub like: Option<String>,
+    /// Kind of scheduler. Absent = not known: the engine cannot be simulated.
+    pub policy: Option<Policy>,
+    /// Most tokens in a step, prompts and generated ones together.
+    pub step_tokens: Option<u32>,
+    /// Most requests that run at a time, by the memory of a device, largest first.
+    #[serde(default)]
+    pub running: Vec<RunningByMemory>,
+    /// Tokens of a block of the cache.
+    pub block_tokens: Option<u32>,
+    /// Whether prompts that start alike share their blocks.
+    pub prefix_caching: Option<bool>,
+    /// Whether a step is put together while another runs.
+    pub asynchronous: Option<bool>,
+    /// Slots of a server that nobody gives a number of.
+    pub slots: Option<u32>,
+    /// Whether slots share the cells of the cache.
+    pub unified: Option<bool>,
+    /// Part of a prompt that a slot's cache must start with to be chosen for it.
+    pub prompt_similarity: Option<f64>,
+    /// Main memory for caches of prompts that left their slot; nought = none.
+    pub host_cache_gib: Option<Gib>,
+    /// Streams that generate together.
+    pub decoding: Option<u32>,
+    /// Prompts that are computed together.
+    pub prompts: Option<u32>,
+    /// Prompts whose caches are kept.
+    pub kept_prompts: Option<u32>,
+    /// Whether models are loaded when they are asked for, and make room for each other.
+    #[serde(default)]
+    pub loads_on_demand: bool,
+}
+
+impl Scheduler {
+    /// Most requests at a time on a device of so much memory.
+    pub fn running(&self, device: Bytes) -> Option<u32> {
+        let holds =
+            |rule: &&RunningByMemory| rule.from_gib.is_none_or(|from| device >= from.quantity());
+        self.running.iter().find(holds).map(|rule| rule.requests)
+    }
+}
+
+/// A kind of scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// A budget of tokens a step and a cache of blocks, as vLLM has.
+    Blocks,
+    /// A fixed number of slots with a conversation each, as llama.cpp's server has.
+    Slots,
+    /// Prompts and generation take turns, as in mlx-lm.
+    Turns,
+}
+
+/// A number of requests that depends on memory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunningByMemory {
+    /// From this memory of a device on; absent = any.
+    pub from_gib: Option<Gib>,
+    /// Requests.
+    pub requests: u32,
 }
 
 /// A number of tokens that depends on memory.

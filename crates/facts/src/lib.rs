@@ -11,6 +11,7 @@ pub mod claim;
 mod date;
 pub mod document;
 pub mod engine;
+pub mod figure;
 pub mod format;
 pub mod generation;
 pub mod gpu;

@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 
-use crate::calibration::{Classes, Fitted, Intervals, Priors};
+use crate::calibration::{Classes, Fitted, Intervals, MachineConstants, Priors};
 use crate::catalog::{Entry, SourceList, for_each_entry};
 use crate::money::Rate;
 use crate::price::{PriceRow, UnusableRow};
@@ -14,6 +14,7 @@ pub fn schemas() -> Vec<(String, Schema)> {
     for_each_entry!(add_entry(&mut all));
     add::<SourceList>(&mut all, "source");
     add::<Priors>(&mut all, "prior");
+    add::<MachineConstants>(&mut all, "machine_constants");
     add::<Classes>(&mut all, "class");
     add::<Fitted>(&mut all, "fitted");
     add::<Intervals>(&mut all, "interval");

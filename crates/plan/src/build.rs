@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use localrig_facts::calibration::MachineConstants;
 use localrig_facts::catalog::Table;
 use localrig_facts::gpu::Gpu;
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
+use localrig_facts::unit::Watts;
 use localrig_facts::{CatalogError, Id};
 use serde::Serialize;
 
@@ -107,6 +109,8 @@ pub struct Shelf<'a> {
     cases: Vec<Offered<'a, Case>>,
     coolers: Vec<Offered<'a, Cooler>>,
     disks: Vec<Offered<'a, Storage>>,
+    /// What the machine draws beside cards and processor, and what a supply passes on.
+    pub(crate) constants: &'a MachineConstants,
     /// For each board, by index, the processors that fit it.
     cpus_of: Vec<Vec<usize>>,
     /// For each socket and each case, by index, the cheapest cooler that fits both.
@@ -144,6 +148,7 @@ impl<'a> Shelf<'a> {
             cases: offered(market, market.catalog.all()?),
             coolers: offered(market, market.catalog.all()?),
             disks: offered(market, market.catalog.all()?),
+            constants: market.catalog.machine_constants()?,
             cpus_of: Vec::new(),
             cooler_for: BTreeMap::new(),
         };
@@ -204,7 +209,8 @@ impl<'a> Shelf<'a> {
             for cpu in cpus {
                 reached = reached.max(4);
                 let (Some(psu), cpu) = (supplies[*cpu], &self.cpus[*cpu]) else { continue };
-                let choice = Choice { board, kit, kits, cpu, psu, case, cooler, disk };
+                let rest = self.constants.rest_w;
+                let choice = Choice { rest, board, kit, kits, cpu, psu, case, cooler, disk };
                 if best.as_ref().is_none_or(|best| choice.beats(best, cards)) {
                     best = Some(choice);
                 }
@@ -224,7 +230,9 @@ impl<'a> Shelf<'a> {
 
     fn supply(&self, cards: &[&Gpu], cpu: &Cpu) -> Option<&Offered<'a, Psu>> {
         let outcome = |psu: &Psu| {
-            check::supply(cards, cpu, psu).outcome.max(check::plugs(cards, psu).outcome)
+            check::supply(cards, cpu, self.constants.rest_w, psu)
+                .outcome
+                .max(check::plugs(cards, psu).outcome)
         };
         let cheapest = |least: Outcome| {
             let fitting = self.psus.iter().filter(move |psu| outcome(psu.part) <= least);
@@ -298,6 +306,8 @@ fn offered<'a, T>(market: &Market<'a>, table: &'a Table<T>) -> Vec<Offered<'a, T
 }
 
 struct Choice<'s, 'a> {
+    /// What the machine draws beside cards and processor.
+    rest: Watts,
     board: &'s Offered<'a, Motherboard>,
     kit: &'s Offered<'a, Memory>,
     kits: u32,
@@ -345,7 +355,7 @@ impl<'a> Choice<'_, 'a> {
             check::board_size(self.board.part, self.case.part),
             check::cooler(self.cooler.part, self.cpu.part, self.case.part),
             check::airflow(cards),
-            check::supply(cards, self.cpu.part, self.psu.part),
+            check::supply(cards, self.cpu.part, self.rest, self.psu.part),
             check::plugs(cards, self.psu.part),
         ];
         checks.extend(check::gap(cards, self.board.part));

@@ -1,6 +1,7 @@
 //! Machines that could be bought: systems in their variants, clusters of them, and PC builds of
 //! one, two or four cards.
 
+use localrig_facts::calibration::MachineConstants;
 use localrig_facts::gpu::{Gpu, GpuKind, Status};
 use localrig_facts::machine::{Device, Machine, machine_of_variant};
 use localrig_facts::noise::NoiseClass;
@@ -12,7 +13,7 @@ use localrig_facts::{CatalogError, Id, Money, PartialDate};
 use serde::Serialize;
 
 use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
-use crate::check::{self, Check, Outcome, SUPPLY_EFFICIENCY};
+use crate::check::{self, Check, Outcome};
 use crate::figure::grouped;
 use crate::noise::{MachineNoise, of_cards};
 use crate::price::{Goods, Market, NoPrice, Price};
@@ -400,8 +401,8 @@ impl<'a> Site<'_, 'a> {
         let wide = (all.len() > 1 && narrow)
             .then(|| shelf.cheapest(&all, BaseNeeds { full_lanes: true, ..needs }).ok())
             .flatten();
-        found.extend(wide.map(|base| self.around(cards, &all, Ok(base))));
-        found.push(self.around(cards, &all, cheapest));
+        found.extend(wide.map(|base| self.around(cards, &all, Ok(base), shelf.constants)));
+        found.push(self.around(cards, &all, cheapest, shelf.constants));
     }
 
     fn around(
@@ -409,6 +410,7 @@ impl<'a> Site<'_, 'a> {
         cards: &[Card<'_, 'a>],
         all: &[&Gpu],
         base: Result<Base<'a>, NoBase>,
+        constants: &MachineConstants,
     ) -> Candidate<'a> {
         let devices: Vec<Device<'a>> = cards
             .iter()
@@ -447,8 +449,9 @@ impl<'a> Site<'_, 'a> {
             })
             .collect();
         let machine = Machine { name, devices, system: None, units: 1 };
-        let power = base.as_ref().ok().and_then(|base| check::sustained(all, base.cpu));
-        let wall = power.map(|power| power / SUPPLY_EFFICIENCY);
+        let power =
+            base.as_ref().ok().and_then(|base| check::sustained(all, base.cpu, constants.rest_w));
+        let wall = power.map(|power| power / constants.supply_efficiency);
         let (mut checks, noise) = match &base {
             Ok(base) => (base.checks.clone(), of_cards(all, base.case)),
             Err(error) => (
@@ -464,7 +467,7 @@ impl<'a> Site<'_, 'a> {
         if let (Ok(base), Some(above)) = (&base, self.market.region.c19_above_w) {
             checks.push(check::cord(base.psu, above));
         }
-        let growth = growth(all, base.as_ref().ok());
+        let growth = growth(all, base.as_ref().ok(), constants.rest_w);
         if let Ok(base) = base {
             lines.extend(base.lines);
         }
@@ -532,13 +535,13 @@ fn plain_name(gpu: &Gpu) -> &str {
     gpu.name.strip_prefix(gpu.vendor.as_str()).map_or(gpu.name.as_str(), str::trim_start)
 }
 
-fn growth(cards: &[&Gpu], base: Option<&Base<'_>>) -> String {
+fn growth(cards: &[&Gpu], base: Option<&Base<'_>>, rest: Watts) -> String {
     let Some(base) = base else { return "unknown: no base system".to_owned() };
     let slots = base.checks.iter().find(|check| check.rule == "slots");
     match (cards.len(), slots.map(|check| check.outcome)) {
         (1, _) => {
             let two: Vec<&Gpu> = [cards, cards].concat();
-            let power = check::sustained(&two, base.cpu);
+            let power = check::sustained(&two, base.cpu, rest);
             let power = power.map_or(String::new(), |power| {
                 format!(" and a supply for {} W sustained", grouped(power.get().round() as i64))
             });

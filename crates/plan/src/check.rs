@@ -55,10 +55,6 @@ fn pass_if(rule: &'static str, holds: bool, reason: impl Into<String>) -> Check 
     check(rule, if holds { Outcome::Pass } else { Outcome::Fail }, reason)
 }
 
-/// Everything in the machine beside cards and processor: board, memory, SSD, fans.
-/// Source: rule of thumb of the build guides; a board with fans and SSD idles at 50 to 75 W.
-pub const REST: Watts = Watts::new(75.0);
-
 /// The processor fits the board's socket, and on sTR5 its chipset.
 pub fn socket(cpu: &Cpu, board: &Motherboard) -> Check {
     // sTR5 carries two platforms with different memory channels and lanes.
@@ -280,20 +276,21 @@ pub fn airflow(cards: &[&Gpu]) -> Check {
     }
 }
 
-/// Sum of what cards, processor and the rest draw at most, sustained.
-pub fn sustained(cards: &[&Gpu], cpu: &Cpu) -> Option<Watts> {
+/// Sum of what cards, processor and the `rest` draw at most, sustained.
+pub fn sustained(cards: &[&Gpu], cpu: &Cpu, rest: Watts) -> Option<Watts> {
     let cards: Watts =
         cards.iter().map(|gpu| gpu.board.tdp_w).collect::<Option<Vec<Watts>>>()?.into_iter().sum();
-    Some(cards + cpu.ppt_w.unwrap_or(cpu.tdp_w) + REST)
+    Some(cards + cpu.ppt_w.unwrap_or(cpu.tdp_w) + rest)
 }
 
-/// The supply carries the sustained sum with headroom for load steps.
+/// The supply carries the sustained sum of cards, processor and the `rest` with headroom for load
+/// steps.
 ///
 /// Supplies to ATX 3.0 and later must ride out steps to twice their rating, so a sustained sum up
 /// to 90 % of the rating passes and up to the rating is a warning.
-pub fn supply(cards: &[&Gpu], cpu: &Cpu, psu: &Psu) -> Check {
+pub fn supply(cards: &[&Gpu], cpu: &Cpu, rest: Watts, psu: &Psu) -> Check {
     const RULE: &str = "power supply";
-    let Some(load) = sustained(cards, cpu) else {
+    let Some(load) = sustained(cards, cpu, rest) else {
         return check(RULE, Outcome::NotChecked, "power of a card not recorded");
     };
     let share = load / psu.output_w;
@@ -375,10 +372,6 @@ pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
         if words.is_empty() { "none needed".to_owned() } else { words.join(", ") },
     )
 }
-
-/// Share of wall power that a modern supply passes on.
-/// Source: 80 PLUS Gold asks for 90 % at half load on 230 V.
-pub const SUPPLY_EFFICIENCY: f64 = 0.9;
 
 /// The supply's inlet takes the cord that comes with every supply.
 pub fn cord(psu: &Psu, c19_above: Watts) -> Check {

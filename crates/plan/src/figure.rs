@@ -1,5 +1,7 @@
 //! Figures in words: as many digits as they are good for, thousands apart.
 
+pub use localrig_facts::figure::grouped;
+
 /// A number in two significant digits: `0.12`, `3.4`, `12`, `180`, `1,300`.
 pub fn two_digits(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -12,19 +14,6 @@ pub fn two_digits(value: f64) -> String {
     let magnitude = rounded.abs().log10().floor() as i32;
     let decimals = usize::try_from((1 - magnitude).max(0)).unwrap_or(0);
     if decimals > 0 { format!("{rounded:.decimals$}") } else { grouped(rounded.round() as i64) }
-}
-
-/// A whole number with separators for thousands: `131,072`.
-pub fn grouped(value: i64) -> String {
-    let digits = value.unsigned_abs().to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    if value < 0 { format!("-{out}") } else { out }
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ pub(crate) struct GroupFits<'a> {
     pub(crate) copies: u32,
     /// Options of each role, best first.
     pub(crate) fits: Vec<Vec<Fit<'a>>>,
+    /// How models share a device.
+    pub(crate) sharing: Sharing,
     /// Why a role has no option.
     lacking: Vec<Option<Unplaced>>,
 }
@@ -112,6 +114,7 @@ impl<'a> Groups<'a> {
         shifts: &'a [Shift],
         options: &'a [Vec<ModelOption<'a>>],
         candidates: &[&Candidate<'a>],
+        sharing: Sharing,
     ) -> Self {
         let weights = Weights::default();
         let mut wanted: BTreeMap<GroupKey<'a>, Machine<'a>> = BTreeMap::new();
@@ -126,7 +129,15 @@ impl<'a> Groups<'a> {
             .into_par_iter()
             .map(|(key, machine)| {
                 let group = (machine, key.1);
-                let fits = GroupFits::new(catalog, requirement, shifts, options, group, &weights);
+                let fits = GroupFits::new(
+                    catalog,
+                    requirement,
+                    shifts,
+                    options,
+                    group,
+                    &weights,
+                    sharing,
+                );
                 (key, fits)
             })
             .collect();
@@ -321,6 +332,7 @@ impl<'a> GroupFits<'a> {
         options: &'a [Vec<ModelOption<'a>>],
         (machine, copies): (Machine<'a>, u32),
         weights: &Weights,
+        sharing: Sharing,
     ) -> Self {
         let of_copy = |role: &Role| role.streams.div_ceil(u64::from(copies));
         let streams: u64 = requirement.roles.iter().map(of_copy).sum();
@@ -355,7 +367,7 @@ impl<'a> GroupFits<'a> {
                 match draft.fit(streams) {
                     Ok(mut fit) => {
                         let server = [Load { steps: &fit.steps, devices: &[0] }];
-                        let load = loads(&server, Sharing::TimeSlice, &[demand])[0];
+                        let load = loads(&server, sharing, &[demand])[0];
                         fit.solo = (load.loaded, shift.in_time(place, load.first));
                         fit.near = role.nearness(load.loaded);
                         fit.worth = role_value(requirement, index, fit.option, fit.solo, weights);
@@ -368,7 +380,7 @@ impl<'a> GroupFits<'a> {
             lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.installed)));
             fits.push(kept);
         }
-        Self { machine, copies, fits, lacking }
+        Self { machine, copies, fits, sharing, lacking }
     }
 }
 

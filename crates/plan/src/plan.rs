@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use localrig_facts::unit::Bytes;
 use localrig_facts::{Date, Money};
+use localrig_simulate::sharing::Sharing;
 use localrig_simulate::workload::Workload;
 
 use crate::assign::{Assignment, Served};
@@ -91,6 +92,8 @@ pub struct Planner<'a> {
     /// The least ability of every role.
     pub(crate) bars: Vec<Option<Bar<'a>>>,
     candidates: Vec<Candidate<'a>>,
+    /// How models share a device.
+    sharing: Sharing,
 }
 
 impl<'a> Planner<'a> {
@@ -111,6 +114,7 @@ impl<'a> Planner<'a> {
         let shifts = shifts(requirement, habits);
         let (options, bars) = options?.into_iter().map(|role| (role.options, role.bar)).unzip();
         Ok(Self {
+            sharing: Sharing::time_slice(market.catalog.machine_constants()?),
             market,
             requirement,
             habits: habits.name.clone(),
@@ -240,7 +244,8 @@ impl<'a> Planner<'a> {
     ) -> Placements<'a> {
         let catalog = self.market.catalog;
         let (requirement, shifts) = (self.requirement, &self.shifts);
-        let groups = Groups::new(catalog, requirement, shifts, &self.options, candidates);
+        let groups =
+            Groups::new(catalog, requirement, shifts, &self.options, candidates, self.sharing);
         let mut placements = placements(&groups, candidates);
         let trials = Trials { catalog, requirement, shifts };
         trials.settle(&mut placements, candidates, |candidate, assignment| {

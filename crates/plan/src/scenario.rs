@@ -10,14 +10,14 @@ use localrig_estimate::run::Link;
 use localrig_estimate::setup::{Setup, SetupError, SpeedError};
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
-use localrig_facts::engine::{Allocation, Engine};
+use localrig_facts::engine::{Allocation, Engine, Policy};
+use localrig_facts::figure::memory;
 use localrig_facts::format::Format;
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::model::Model;
 use localrig_facts::unit::{Bytes, BytesPerSec, GbPerS, Seconds};
 use localrig_facts::{Catalog, CatalogError, Id};
 use localrig_simulate::engine as scheduler;
-use localrig_simulate::engine::pool::BLOCK;
 use localrig_simulate::pace::{Tower, step_table};
 use localrig_simulate::scenario::{DeviceFacts, Load, Scenario, Server};
 use localrig_simulate::sharing::Sharing;
@@ -114,8 +114,20 @@ pub enum ScenarioError {
         /// Its context.
         asked: u32,
     },
+    /// The catalog does not say how the engine schedules.
+    #[error(
+        "how {engine} puts steps together is not known: `{fact}` is missing in engine/{id}.toml"
+    )]
+    NoSchedule {
+        /// The engine.
+        engine: String,
+        /// Its short id.
+        id: String,
+        /// What is missing.
+        fact: &'static str,
+    },
     /// The models do not fit.
-    #[error("{device}: {} GiB needed, {} GiB usable less {} GiB to be kept free", gib(*needed), gib(*usable), gib(*free))]
+    #[error("{device}: {} needed, {} usable less {} to be kept free", gib(*needed), gib(*usable), gib(*free))]
     TooSmall {
         /// The device.
         device: String,
@@ -129,7 +141,7 @@ pub enum ScenarioError {
 }
 
 fn gib(bytes: Bytes) -> String {
-    format!("{:.1}", bytes.to_gib())
+    memory(bytes, 1)
 }
 
 /// How the machine is set up beside the places.
@@ -148,8 +160,9 @@ pub struct Arrangement<'a> {
     pub link: Option<Link>,
 }
 
-/// Requests of open loops that a llama.cpp server is given slots for: its own default.
-const OPEN_SLOTS: u32 = 4;
+/// Requests of an open loop at the same time that a server without a number of slots of its own is
+/// given room for: an assumption about users, not about engines.
+const OPEN_STREAMS: u32 = 4;
 
 /// A machine to be simulated, with what was assumed on the way.
 #[derive(Clone, Debug)]
@@ -339,8 +352,10 @@ fn add<'a>(
     let label = format!("{} {} on {}", model.name, format.name, engine.name);
     let groups = groups(machine, units, &place.devices)?;
     let replicas = groups.len() as u32;
+    let rules = Rules::of(catalog, engine_id, engine)?;
     // Slots and contexts, shared out among replicas.
-    let slots = |role: &&Role| role.slots().unwrap_or(OPEN_SLOTS).div_ceil(replicas);
+    let open = rules.engine.scheduler.slots.unwrap_or(OPEN_STREAMS);
+    let slots = |role: &&Role| role.slots().unwrap_or(open).div_ceil(replicas);
     let streams: u32 = roles.iter().map(slots).sum();
     let cells: u64 =
         roles.iter().map(|role| u64::from(role.context_tokens) * u64::from(slots(role))).sum();
@@ -360,7 +375,8 @@ fn add<'a>(
         let size = holding.size(ask)?;
         let fixed = size.weights + size.overhead.value;
         let pool = engine.memory.allocation == Some(Allocation::Pool);
-        let least = minimum_pool(&layout, ask);
+        let block = if pool { rules.block()? } else { 1 };
+        let least = minimum_pool(&layout, ask, block);
         let pace = match place.devices {
             // The slowest sets the pace.
             Devices::Tensor(_) if group.len() > 1 => {
@@ -380,7 +396,7 @@ fn add<'a>(
             arranged.notes.extend(pace.link().map(link_words));
         }
         let cache = Cache { cells, room: least, copy: pace.copy_rate() };
-        let scheduler = schedule(engine_id, engine, &layout, ask, cache, &whole);
+        let scheduler = schedule(&rules, &layout, ask, cache, &whole)?;
         let most = match &scheduler {
             scheduler::Engine::Vllm(options) => options.sequences.min(256),
             _ => streams,
@@ -388,7 +404,7 @@ fn add<'a>(
         let bytes = fixed + if pool { least } else { size.context };
         let tower = tower(model).filter(|_| vision);
         let steps = step_table(&pace, &work, tower, most)?;
-        let swaps = engine_id.short() == "ollama";
+        let swaps = rules.engine.scheduler.loads_on_demand;
         let total: Bytes = group.iter().map(|unit| units[*unit as usize].memory).sum();
         for unit in &group {
             let (device, facts) =
@@ -396,7 +412,7 @@ fn add<'a>(
             let drawn = || Some(device.gpu.board.tdp_w? * pace.generation_power(device.id)?);
             facts.busy = facts.busy.or_else(drawn);
             let share = units[*unit as usize].memory / total;
-            // Ollama loads a model when it is asked: never more than fit at the same time.
+            // Such an engine loads a model when it is asked: never more than fit at the same time.
             let own = if swaps {
                 held[*unit as usize].max(bytes * share)
             } else {
@@ -412,7 +428,7 @@ fn add<'a>(
                 offered: offered - margin(offered),
                 least,
                 asked: size.context,
-                block: block_bytes(&layout, ask),
+                block: block_bytes(&layout, ask, block),
             });
         }
         for role in &loaded.roles {
@@ -480,9 +496,9 @@ pub(crate) fn tower(model: &Model) -> Option<Tower> {
     })
 }
 
-/// The least cache a pool must have: one context.
-fn minimum_pool(layout: &Layout, ask: Ask) -> Bytes {
-    bytes_for_tokens(layout, ask.context, u64::from(BLOCK), ask.kv)
+/// The least cache a pool with blocks of so many tokens must have: one context.
+fn minimum_pool(layout: &Layout, ask: Ask, block: u32) -> Bytes {
+    bytes_for_tokens(layout, ask.context, u64::from(block), ask.kv)
 }
 
 /// Bytes a token of context takes in the cache, recurrent state aside.
@@ -491,9 +507,40 @@ fn token_bytes(layout: &Layout, ask: Ask) -> Bytes {
     (bytes_for_tokens(layout, ask.context, 1, ask.kv) - state) / ask.context.max(1) as f64
 }
 
-/// Bytes of a block of a pool.
-fn block_bytes(layout: &Layout, ask: Ask) -> Bytes {
-    (token_bytes(layout, ask) * f64::from(BLOCK)).max(Bytes::new(1.0))
+/// Bytes of a block of so many tokens.
+fn block_bytes(layout: &Layout, ask: Ask, block: u32) -> Bytes {
+    (token_bytes(layout, ask) * f64::from(block)).max(Bytes::new(1.0))
+}
+
+/// How an engine schedules: its own facts, or those of the engine that stands for it.
+struct Rules<'a> {
+    id: &'a Id,
+    engine: &'a Engine,
+}
+
+impl<'a> Rules<'a> {
+    fn of(catalog: &'a Catalog, id: &'a Id, engine: &'a Engine) -> Result<Self, ScenarioError> {
+        let (id, engine) = match &engine.scheduler.like {
+            Some(like) => catalog.get_in::<Engine>(like)?,
+            None => (id, engine),
+        };
+        Ok(Self { id, engine })
+    }
+
+    /// A fact, or the error that it is missing.
+    fn needed<T>(&self, fact: &'static str, found: Option<T>) -> Result<T, ScenarioError> {
+        found.ok_or_else(|| ScenarioError::NoSchedule {
+            engine: self.engine.name.clone(),
+            id: self.id.short().to_owned(),
+            fact,
+        })
+    }
+
+    /// Tokens of a block of the cache.
+    fn block(&self) -> Result<u32, ScenarioError> {
+        let block = self.engine.scheduler.block_tokens.filter(|block| *block > 0);
+        self.needed("scheduler.block_tokens", block)
+    }
 }
 
 /// What an engine has for its cache.
@@ -508,39 +555,65 @@ struct Cache {
 }
 
 /// How the engine schedules, with the room it has.
+///
+/// # Errors
+/// When the catalog lacks a fact about it.
 fn schedule(
-    engine_id: &Id,
-    engine: &Engine,
+    rules: &Rules<'_>,
     layout: &Layout,
     ask: Ask,
     cache: Cache,
     machine: &Machine<'_>,
-) -> scheduler::Engine {
-    let cells = u32::try_from(cache.cells).unwrap_or(u32::MAX);
-    let streams = u32::try_from(ask.streams).unwrap_or(u32::MAX);
-    let context = u32::try_from(ask.context).unwrap_or(u32::MAX);
+) -> Result<scheduler::Engine, ScenarioError> {
+    let facts = &rules.engine.scheduler;
     let state = Bytes::new(state_bytes(layout) as f64);
-    let per_token = token_bytes(layout, ask);
-    match engine.memory.allocation {
-        Some(Allocation::Pool) => {
-            let block = block_bytes(layout, ask);
-            let blocks = (cache.room / block) as u32;
-            // vLLM gives devices of at least 70 GiB a larger budget.
-            let large = machine.devices.iter().any(|one| one.memory >= Bytes::gib(70.0));
+    // The largest device decides.
+    let memory = machine.devices.iter().map(|one| one.memory).fold(Bytes::ZERO, Bytes::max);
+    let batched = || {
+        let tokens = rules.engine.memory.batched_tokens(memory);
+        let tokens = tokens.and_then(|tokens| u32::try_from(tokens).ok());
+        rules.needed("memory.batched_tokens", tokens)
+    };
+    Ok(match rules.needed("scheduler.policy", facts.policy)? {
+        Policy::Blocks => {
+            let tokens = rules.block()?;
+            let block = block_bytes(layout, ask, tokens);
             scheduler::Engine::Vllm(scheduler::vllm::Options {
+                blocks: (cache.room / block) as u32,
+                block: tokens,
                 extra_blocks: (state / block).ceil() as u32,
-                ..scheduler::vllm::Options::usual(blocks, large)
+                budget: batched()?,
+                sequences: rules.needed("scheduler.running", facts.running(memory))?,
+                caching: rules.needed("scheduler.prefix_caching", facts.prefix_caching)?,
+                asynchronous: rules.needed("scheduler.asynchronous", facts.asynchronous)?,
             })
         }
-        Some(Allocation::Grown) => scheduler::Engine::Mlx(scheduler::mlx::Options::usual(cells)),
-        _ if engine_id.short() == "ollama" => {
-            scheduler::Engine::Ollama(scheduler::ollama::Options { parallel: streams, context })
-        }
-        _ => scheduler::Engine::Llama(scheduler::llama::Options {
-            cuts: state == Bytes::ZERO,
-            ..scheduler::llama::Options::usual(streams, cells, per_token, cache.copy)
+        Policy::Turns => scheduler::Engine::Mlx(scheduler::mlx::Options {
+            tokens: u32::try_from(cache.cells).unwrap_or(u32::MAX),
+            decode: rules.needed("scheduler.decoding", facts.decoding)?,
+            prompts: rules.needed("scheduler.prompts", facts.prompts)?,
+            chunk: batched()?,
+            kept: rules.needed("scheduler.kept_prompts", facts.kept_prompts)?,
         }),
-    }
+        Policy::Slots => {
+            let unified = rules.needed("scheduler.unified", facts.unified)?;
+            let host = rules.needed("scheduler.host_cache_gib", facts.host_cache_gib)?.quantity();
+            // Slots with cells of their own are all alike.
+            let cells = if unified { cache.cells } else { ask.context * ask.streams };
+            let token_bytes = token_bytes(layout, ask);
+            scheduler::Engine::Llama(scheduler::llama::Options {
+                slots: u32::try_from(ask.streams).unwrap_or(u32::MAX),
+                cells: u32::try_from(cells).unwrap_or(u32::MAX),
+                unified,
+                batch: rules.needed("scheduler.step_tokens", facts.step_tokens)?,
+                similarity: rules.needed("scheduler.prompt_similarity", facts.prompt_similarity)?,
+                host_tokens: (host / token_bytes.max(Bytes::new(1.0))) as u64,
+                token_bytes,
+                copy: cache.copy,
+                cuts: state == Bytes::ZERO,
+            })
+        }
+    })
 }
 
 /// The groups of devices that each hold a copy.

@@ -6,7 +6,6 @@ use localrig_estimate::memory::margin;
 use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Basis, Estimate};
 use localrig_simulate::load::{Demand, Load as Serving, RoleLoad, loads};
-use localrig_simulate::sharing::Sharing;
 use localrig_simulate::step::StepTable;
 
 use crate::assign::{Assignment, Group, Load, Served, Unplaced};
@@ -300,7 +299,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let copies = f64::from(self.groups[self.group_of(owner)].copies);
             demands.push(Demand { server, ..shift.demands[place].over(copies) });
         }
-        loads(&servers, Sharing::TimeSlice, &demands)
+        loads(&servers, self.groups[0].sharing, &demands)
     }
 
     /// What every role gets on average while its shift works, with the step times of its owner.

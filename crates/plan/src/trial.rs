@@ -86,7 +86,7 @@ pub(crate) fn trial<'a>(
             engine: "llama.cpp",
             kv: KvType::F16,
             faster_kv: false,
-            sharing: Sharing::TimeSlice,
+            sharing: Sharing::time_slice(catalog.machine_constants().ok()?),
             link: None,
         };
         let arranged = arrange(catalog, machine, &shift.workload, &places, arrangement).ok()?;

@@ -12,6 +12,7 @@ use localrig_facts::catalog::Entry;
 use localrig_facts::gpu::{Gpu, GpuKind};
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
 use localrig_facts::region::Region;
+use localrig_facts::unit::Watts;
 use localrig_facts::{Catalog, Id};
 use localrig_plan::build::{BaseNeeds, COMMODITY_DAYS, Line, Shelf};
 use localrig_plan::check::{self, Outcome};
@@ -138,7 +139,9 @@ fn least(market: &Market<'_>, cards: &[&Gpu], needs: BaseNeeds) -> Option<f64> {
         }
         // A supply with headroom goes first unless it costs more than three times one without.
         let outcome = |psu: &Psu| {
-            check::supply(cards, cpu.part, psu).outcome.max(check::plugs(cards, psu).outcome)
+            check::supply(cards, cpu.part, Watts::new(75.0), psu)
+                .outcome
+                .max(check::plugs(cards, psu).outcome)
         };
         let cheapest = |least: Outcome| {
             let fitting = psus.iter().filter(|psu| outcome(psu.part) <= least);

@@ -6,6 +6,7 @@ use localrig_facts::catalog::Entry;
 use localrig_facts::gpu::Gpu;
 use localrig_facts::part::{Case, Cpu, Memory, Motherboard, Psu};
 use localrig_facts::region::Region;
+use localrig_facts::unit::Watts;
 use localrig_plan::check::{self, Check, Outcome};
 
 fn catalog() -> Catalog {
@@ -51,12 +52,21 @@ fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
     let cpu: &Cpu = of(&catalog, "9950x");
     let cards = [card, card];
     let small: &Psu = of(&catalog, "bq-straight-power-12-1200");
-    refused(&check::supply(&cards, cpu, small), "power supply", "1,505 of 1,200 W sustained");
+    refused(
+        &check::supply(&cards, cpu, rest(&catalog), small),
+        "power supply",
+        "1,505 of 1,200 W sustained",
+    );
     // A supply with no headroom is named as well, and one with headroom passes.
     let tight: &Psu = of(&catalog, "seasonic-prime-tx-1600");
-    assert_eq!(check::supply(&cards, cpu, tight).outcome, Outcome::Warn);
+    assert_eq!(check::supply(&cards, cpu, rest(&catalog), tight).outcome, Outcome::Warn);
     let ample: &Psu = of(&catalog, "seasonic-prime-px-2200");
-    assert_eq!(check::supply(&cards, cpu, ample).outcome, Outcome::Pass);
+    assert_eq!(check::supply(&cards, cpu, rest(&catalog), ample).outcome, Outcome::Pass);
+}
+
+/// What a machine draws beside cards and processor.
+fn rest(catalog: &Catalog) -> Watts {
+    catalog.machine_constants().unwrap().rest_w
 }
 
 #[test]
@@ -66,7 +76,7 @@ fn more_than_the_socket_gives_fails_the_socket_rule() {
     let cpu: &Cpu = of(&catalog, "9955wx");
     let region: &Region = of(&catalog, "ch");
     let socket = |kind| region.sockets.iter().find(|one| one.kind == kind).unwrap();
-    let four = check::sustained(&[card; 4], cpu).unwrap() / check::SUPPLY_EFFICIENCY;
+    let four = check::sustained(&[card; 4], cpu, rest(&catalog)).unwrap() / 0.9;
     refused(&check::wall_socket(four, socket("T13")), "wall socket", "T13 gives 1,840 W for hours");
     assert_eq!(check::wall_socket(four, socket("T23")).outcome, Outcome::Warn);
 }

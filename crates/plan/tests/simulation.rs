@@ -156,7 +156,7 @@ fn scenario(
         engine: stack.engine,
         kv,
         faster_kv: true,
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::time_slice(catalog.machine_constants().ok()?),
         link,
     };
     let mut scenario = arrange(catalog, &machine, workload, &[place], arrangement).ok()?.scenario;
@@ -486,7 +486,7 @@ fn trace(catalog: &Catalog, page: &mut String, name: &str, model: &str, file: &s
         engine: "vllm",
         kv: KvType::F16,
         faster_kv: true,
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::time_slice(catalog.machine_constants().expect("it is in the catalog")),
         link: None,
     };
     let mut scenario =

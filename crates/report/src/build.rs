@@ -6,7 +6,7 @@ use localrig_plan::check::Outcome;
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
 use localrig_plan::ownership::Ownership;
 
-use crate::number::{gib, grouped, money, noise, speed, two_digits};
+use crate::number::{gib_words, grouped, money, noise, speed, two_digits};
 use crate::page::{Page, Table, Text};
 use crate::plan::{part_table, price_remark};
 
@@ -55,12 +55,12 @@ fn summary(page: &mut Page, answer: &Configuration) {
             money,
         ))
         .plain(format!(
-            "{}, {} GiB of accelerator memory, {}. Prices in {} as of {}.",
+            "{}, {} of accelerator memory, {}. Prices in {} as of {}.",
             match answer.cost_range {
                 [low, high] if low == high => String::new(),
                 [low, high] => format!(" ({} to {})", money(low), money(high)),
             },
-            gib(answer.memory_bytes),
+            gib_words(answer.memory_bytes),
             noise_words(answer),
             answer.region.to_uppercase(),
             answer.as_of

@@ -6,7 +6,7 @@ use localrig_plan::compare::{
 };
 use localrig_plan::price::Price;
 
-use crate::number::{billions, count, gib, money, noise, speed, two_digits};
+use crate::number::{billions, count, gib, gib_words, money, noise, speed, two_digits};
 use crate::page::{Align, Column, Page, Table, Text};
 use crate::svg::{Bar, bars};
 
@@ -114,10 +114,8 @@ fn in_short(answer: &MachinesCompared) -> Vec<Text> {
         all.max_by(|a, b| a.1.total_cmp(&b.1))
     };
     let memory = most(&|at| Some(answer.machines[at].memory_bytes.get()));
-    let mut lines: Vec<Option<Text>> = vec![lead(
-        "Most memory",
-        memory.map(|(at, bytes)| (at, format!("{} GiB", gib(Bytes::new(bytes))))),
-    )];
+    let mut lines: Vec<Option<Text>> =
+        vec![lead("Most memory", memory.map(|(at, bytes)| (at, gib_words(Bytes::new(bytes)))))];
     for model in answer.models.iter().take(2) {
         let fastest = most(&|at| Some(model.speeds[at].as_ref()?.tok_per_s.value.get()));
         lines.push(lead(

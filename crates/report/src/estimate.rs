@@ -6,7 +6,7 @@ use localrig_estimate::term::Term;
 use localrig_facts::unit::Bytes;
 use serde::Serialize;
 
-use crate::number::{count, gib, speed, two_digits};
+use crate::number::{count, gib, gib_fine, gib_words, gib_words_fine, speed, two_digits};
 use crate::page::{Page, Table, Text};
 
 /// The page of an estimate; with `explain`, the derivation of every figure.
@@ -38,6 +38,13 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
     match answer.memory.spread.as_ref().filter(|spread| !spread.is_plain()) {
         Some(spread) => page.table(places(spread)),
         None => page.table(memory(&answer.memory)),
+    }
+    if answer.memory.held_twice_bytes > Bytes::ZERO {
+        page.paragraph(format!(
+            "The model has no output matrix of its own: the engine keeps its embedding matrix ({}) \
+             as a table on the host and once more as the output matrix.",
+            gib_words_fine(answer.memory.held_twice_bytes)
+        ));
     }
     if let Some(pool) = &answer.memory.pool {
         page.table(pooled(pool, asked.context_tokens));
@@ -76,32 +83,37 @@ fn summary(answer: &Answer) -> Vec<Text> {
         }
         Verdict::Fits => ("Fits", "with the margin to spare"),
         Verdict::Tight => ("Tight", "inside the margin: it may or may not load"),
-        Verdict::No => ("Does not fit", "more than there is"),
+        Verdict::No => ("Does not fit", ""),
     };
     let spread = memory.spread.as_ref().filter(|spread| !spread.is_plain());
     let fullest = spread.and_then(fullest);
+    // A model that cannot be loaded takes nothing: it needs more than there is.
+    let short = rest.is_empty();
     let (what, total, usable) = match fullest {
         Some((place, usable)) => {
             let article = if place.name == "host" { "the " } else { "" };
-            (format!("{article}{} holds ", place.name), place.total_bytes, usable)
+            let holds = if short { "would have to hold" } else { "holds" };
+            (format!("{article}{} {holds}", place.name), place.total_bytes, usable)
         }
-        None => (String::new(), total, memory.usable_bytes),
+        None => (if short { "needs" } else { "takes" }.to_owned(), total, memory.usable_bytes),
     };
-    let mut said = vec![Text::default().strong(word).plain(format!(
-        ": {what}{} of {} GiB usable ({} to {}), {rest}",
-        gib(total.value),
-        gib(usable),
-        gib(total.low),
-        gib(total.high)
-    ))];
+    let amount =
+        format!(": {what} {} ({} to {})", gib_words(total.value), gib(total.low), gib(total.high));
+    let usable = gib_words(usable);
+    let mut said = Vec::new();
+    said.push(Text::default().strong(word).plain(if short {
+        format!("{amount}, but only {usable} are usable")
+    } else {
+        format!("{amount} of {usable} usable, {rest}")
+    }));
     let is_host = fullest.is_some_and(|(place, _)| place.name == "host");
     if let Some(spread) = spread.filter(|spread| spread.offloaded.is_some() && !is_host) {
-        let held = gib(spread.host.total_bytes.value);
+        let held = gib_words(spread.host.total_bytes.value);
         said.push(Text::from(match spread.host.usable_bytes {
-            Some(usable) => format!("The host holds {held} of {} GiB", gib(usable)),
-            None => format!(
-                "The host must hold {held} GiB; whether it does is not known (`--host-memory`)"
-            ),
+            Some(usable) => format!("The host holds {held} of {}", gib_words(usable)),
+            None => {
+                format!("The host must hold {held}; whether it does is not known (`--host-memory`)")
+            }
         }));
     }
     if let (Some(limits), Some(spread)) = (&answer.limits, &memory.spread)
@@ -162,7 +174,11 @@ fn summary(answer: &Answer) -> Vec<Text> {
 /// How layers are dealt out, in words.
 fn dealt(spread: &Spread) -> String {
     let several = spread.devices.len() > 1;
-    let mut said = format!("{} of {} layers on devices", spread.gpu_layers, spread.layers);
+    // The engine counts the output matrix as one more layer.
+    let mut said = format!(
+        "{} of {} layers on devices, the output layer being one of them",
+        spread.gpu_layers, spread.layers
+    );
     if several {
         said.push_str(&format!(", split mode {}", spread.split_mode.word()));
     }
@@ -190,10 +206,11 @@ fn fullest(spread: &Spread) -> Option<(&PlaceMemory, Bytes)> {
 fn ways(limits: &Limits, spread: &Spread) -> Vec<Text> {
     let say = |what: &str, limit: &Limit| {
         Text::from(format!(
-            "{what} that fit: `{}` of {}, with {} GiB on the host",
+            "{what} that fit: `{}` of {}{}, with {} on the host",
             limit.setting,
             limit.of,
-            gib(limit.host_bytes)
+            if limit.counts_output { " (the output layer is one of them)" } else { "" },
+            gib_words(limit.host_bytes)
         ))
     };
     let mut said = Vec::new();
@@ -250,15 +267,11 @@ fn pooled(pool: &Reserve, context: u64) -> Table {
         let [value, low, high] = cells;
         table.row([name.into(), value.into(), low.into(), high.into()]);
     };
-    let gibs = |one: &localrig_facts::Estimate<Bytes>| {
-        [one.value, one.low, one.high].map(|bytes| format!("{} GiB", gib_fine(bytes)))
-    };
+    let gibs =
+        |one: &localrig_facts::Estimate<Bytes>| [one.value, one.low, one.high].map(gib_words_fine);
     let exact = |text: String| [text, String::new(), String::new()];
     row(format!("share of {each}"), exact(format!("{}", pool.device_share)));
-    row(
-        format!("weights on {each}"),
-        exact(format!("{} GiB", gib_fine(pool.device_weights_bytes))),
-    );
+    row(format!("weights on {each}"), exact(gib_words_fine(pool.device_weights_bytes)));
     row("activations, graphs, runtime".to_owned(), gibs(&pool.beside_bytes));
     row("left for blocks".to_owned(), gibs(&pool.pool_bytes));
     row(
@@ -324,10 +337,6 @@ fn memory(memory: &Memory) -> Table {
         plain("of that kept free", memory.margin_bytes);
     }
     table
-}
-
-fn gib_fine(bytes: Bytes) -> String {
-    format!("{:.2}", bytes.to_gib())
 }
 
 fn decode(page: &mut Page, speeds: &Speed, streams: u64) {

@@ -6,7 +6,7 @@ use localrig_plan::fit::{Fits, Miss, Running};
 use localrig_plan::requirement::Role;
 use serde::Serialize;
 
-use crate::number::{billions, count, gib, speed};
+use crate::number::{billions, count, gib, gib_words, speed};
 use crate::page::{Page, Table, Text};
 
 /// What a machine can run, as an answer.
@@ -69,7 +69,7 @@ impl FitAnswer {
             nearest_miss: fits.nearest.as_ref().map(|nearest| {
                 let why = match &nearest.miss {
                     Miss::Memory { needed, usable } => {
-                        format!("{} GiB needed, {} GiB usable", gib(*needed), gib(*usable))
+                        format!("{} needed, {} usable", gib_words(*needed), gib_words(*usable))
                     }
                     Miss::Speed { speed, minimum } => {
                         format!("{:.1} tok/s, at least {:.1} asked for", speed.get(), minimum.get())
@@ -127,11 +127,11 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
                 .plain("Best: ")
                 .strong(format!("{} {}", best.model, best.format))
                 .plain(format!(
-                    " on {}, {} tok/s per stream at half the context, {} of {} GiB.",
+                    " on {}, {} tok/s per stream at half the context, {} of {}.",
                     best.engine,
                     slowest(best),
-                    gib(best.total_bytes.value),
-                    gib(best.usable_bytes)
+                    gib_words(best.total_bytes.value),
+                    gib_words(best.usable_bytes)
                 )),
         );
     }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use localrig_estimate::from_file::FileModel;
+use localrig_facts::figure::in_gib;
 use localrig_facts::model_file::{ModelFile, Value};
+use localrig_facts::unit::Bytes;
 use serde::Serialize;
 
-use crate::number::{billions, count};
+use crate::number::{billions, count, gib_words_fine};
 use crate::page::{Page, Table, Text};
 
 /// What a header says, and what it amounts to.
@@ -105,7 +107,7 @@ pub fn page(inspected: &Inspected, tensors: bool) -> Page {
         inspected.context_tokens.map_or_else(unknown, |tokens| format!("{} tokens", count(tokens))),
     );
     add("format", inspected.format.clone().unwrap_or_else(|| "unknown".to_owned()));
-    add("size of all parts", format!("{:.2} GiB", file.file_bytes as f64 / 1_073_741_824.0));
+    add("size of all parts", gib_words_fine(Bytes::new(file.file_bytes as f64)));
     add(
         "header",
         format!("{} bytes, {} bytes were read", count(file.header_bytes), count(file.read_bytes)),
@@ -118,7 +120,7 @@ pub fn page(inspected: &Inspected, tensors: bool) -> Page {
             sum.kind.clone().into(),
             sum.tensors.to_string().into(),
             billions(sum.elements).into(),
-            format!("{:.3}", sum.bytes as f64 / 1_073_741_824.0).into(),
+            in_gib(Bytes::new(sum.bytes as f64), 3).into(),
             format!("{:.2}", sum.bytes as f64 * 8.0 / (sum.elements as f64).max(1.0)).into(),
         ]);
     }

@@ -1,5 +1,6 @@
 //! Figures for people: as many digits as they are good for.
 
+use localrig_facts::figure;
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Estimate, Money};
@@ -23,9 +24,24 @@ pub fn count(value: u64) -> String {
     grouped(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// Memory in GiB with one decimal.
+/// Memory with its unit and one decimal: `12.5 GiB`; little of it in MiB or KiB.
+pub fn gib_words(bytes: Bytes) -> String {
+    figure::memory(bytes, 1)
+}
+
+/// As [`gib_words`], for a cell under a head that says GiB: `12.5`.
 pub fn gib(bytes: Bytes) -> String {
-    format!("{:.1}", bytes.to_gib())
+    figure::in_gib(bytes, 1)
+}
+
+/// As [`gib_words`] with two decimals.
+pub fn gib_words_fine(bytes: Bytes) -> String {
+    figure::memory(bytes, 2)
+}
+
+/// As [`gib`] with two decimals.
+pub fn gib_fine(bytes: Bytes) -> String {
+    figure::in_gib(bytes, 2)
 }
 
 /// An amount of money without cents: prices of machines are no better than that.

@@ -10,7 +10,9 @@ use localrig_plan::price::PriceBasis;
 use localrig_plan::verdict::{Line, Mark};
 use serde::Serialize;
 
-use crate::number::{billions, gib, grouped, money, noise, speed, tokens_per_second, two_digits};
+use crate::number::{
+    billions, gib, gib_words, grouped, money, noise, speed, tokens_per_second, two_digits,
+};
 use crate::page::{Page, Table, Text, Tree};
 
 use summary::spread;
@@ -323,13 +325,13 @@ pub(crate) fn memory_tree(group: &MemoryGroup) -> Tree {
     let load = |one: &localrig_plan::answer::Load| {
         let total = one.weights_bytes + one.context_bytes + one.overhead_bytes.value;
         Tree {
-            label: format!("{}: {} {} GiB", one.roles.join(" + "), one.label, gib(total)),
+            label: format!("{}: {} {}", one.roles.join(" + "), one.label, gib_words(total)),
             branches: vec![
-                Tree::leaf(format!("weights {} GiB", gib(one.weights_bytes))),
-                Tree::leaf(format!("KV cache and state {} GiB", gib(one.context_bytes))),
+                Tree::leaf(format!("weights {}", gib_words(one.weights_bytes))),
+                Tree::leaf(format!("KV cache and state {}", gib_words(one.context_bytes))),
                 Tree::leaf(format!(
-                    "buffers, runtime, vision tower {} GiB ({} to {})",
-                    gib(one.overhead_bytes.value),
+                    "buffers, runtime, vision tower {} ({} to {})",
+                    gib_words(one.overhead_bytes.value),
                     gib(one.overhead_bytes.low),
                     gib(one.overhead_bytes.high)
                 )),
@@ -338,11 +340,11 @@ pub(crate) fn memory_tree(group: &MemoryGroup) -> Tree {
     };
     let mut branches: Vec<Tree> = group.loads.iter().map(load).collect();
     branches.push(Tree::leaf(format!(
-        "free {} GiB, of which {} GiB are kept as margin",
-        gib(group.usable_bytes - group.total_bytes.value),
-        gib(group.margin_bytes)
+        "free {}, of which {} are kept as margin",
+        gib_words(group.usable_bytes - group.total_bytes.value),
+        gib_words(group.margin_bytes)
     )));
-    Tree { label: format!("{}: {} GiB usable", group.devices, gib(group.usable_bytes)), branches }
+    Tree { label: format!("{}: {} usable", group.devices, gib_words(group.usable_bytes)), branches }
 }
 
 /// Parts with their prices.

@@ -33,12 +33,17 @@ fn scenario() -> Scenario {
     Scenario {
         servers: vec![Server {
             label: "llama.cpp".to_owned(),
-            engine: Engine::Llama(llama::Options::usual(
-                4,
-                65_536,
-                Bytes::new(50_000.0),
-                BytesPerSec::gb_per_s(12.0),
-            )),
+            engine: Engine::Llama(llama::Options {
+                slots: 4,
+                cells: 65_536,
+                unified: true,
+                batch: 2_048,
+                similarity: 0.1,
+                host_tokens: 171_798,
+                token_bytes: Bytes::new(50_000.0),
+                copy: BytesPerSec::gb_per_s(12.0),
+                cuts: true,
+            }),
             steps: table(),
             devices: vec![0],
             load: None,
@@ -49,7 +54,7 @@ fn scenario() -> Scenario {
             idle: None,
             busy: None,
         }],
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::TimeSlice { loss: 0.035 },
         routes: vec![vec![0]],
     }
 }
@@ -75,7 +80,7 @@ fn bench(criterion: &mut Criterion) {
         bencher.iter(|| {
             let steps = table();
             let servers = [Load { steps: &steps, devices: &[0] }];
-            loads(black_box(&servers), Sharing::TimeSlice, &demands)
+            loads(black_box(&servers), Sharing::TimeSlice { loss: 0.035 }, &demands)
         });
     });
 }

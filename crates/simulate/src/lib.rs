@@ -32,4 +32,4 @@ pub mod step;
 pub mod time;
 pub mod workload;
 
-pub use sharing::{SWITCH_LOSS, share_time};
+pub use sharing::share_time;

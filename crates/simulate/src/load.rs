@@ -8,7 +8,7 @@
 
 use localrig_facts::unit::{Seconds, Tokens, TokensPerSec};
 
-use crate::sharing::{SWITCH_LOSS, Sharing};
+use crate::sharing::Sharing;
 use crate::step::StepTable;
 use crate::workload::distribution::Distribution;
 use crate::workload::{Role, Workload};
@@ -300,9 +300,9 @@ fn slowdown(servers: &[Load<'_>], sharing: Sharing, busy: &[f64], server: usize)
     };
     let most = devices.iter().map(others).fold(0.0, f64::max);
     match sharing {
-        Sharing::TimeSlice => (1.0 + most) / (1.0 - SWITCH_LOSS * most.min(1.0)),
+        Sharing::TimeSlice { loss } => (1.0 + most) / (1.0 - loss * most.min(1.0)),
         // Engines that generate are alike: together they get what one gets, less a little.
-        Sharing::Mps => 1.0 + most * 0.95,
+        Sharing::Mps { .. } => 1.0 + most * 0.95,
     }
 }
 

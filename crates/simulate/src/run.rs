@@ -457,7 +457,7 @@ impl Default for Scenario {
         Self {
             servers: Vec::new(),
             devices: Vec::new(),
-            sharing: Sharing::TimeSlice,
+            sharing: Sharing::TimeSlice { loss: 0.035 },
             routes: Vec::new(),
         }
     }

@@ -1,37 +1,45 @@
 //! Several engines on one device: how fast each of their steps goes on.
 
+use localrig_facts::calibration::MachineConstants;
+
 use crate::step::Cost;
 
-/// Share of its solo speed that switching between processes costs, per further process.
-///
-/// Kernels of different processes on one device do not overlap; the driver switches between them.
-/// Source: concurrency study of 2026-11 (time slicing loses 2 to 5 %).
-pub const SWITCH_LOSS: f64 = 0.035;
-
-/// Share of the bandwidth that engines reach together under MPS.
-///
-/// Source: two models of 4 B parameters on an A100 give 0.93 of their solo total.
-const TOGETHER: f64 = 0.93;
-
 /// How engines share a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sharing {
-    /// In turns: the usual case of several processes.
-    #[default]
-    TimeSlice,
+    /// In turns: the usual case of several processes, whose kernels do not overlap.
+    TimeSlice {
+        /// Share of its solo speed that switching between processes costs, per further process.
+        loss: f64,
+    },
     /// At the same time (NVIDIA MPS), as far as bandwidth and arithmetic go.
-    Mps,
+    Mps {
+        /// Share of the bandwidth that engines reach together.
+        together: f64,
+    },
+}
+
+impl Sharing {
+    /// In turns, with the loss that the catalog knows.
+    pub fn time_slice(constants: &MachineConstants) -> Self {
+        Self::TimeSlice { loss: constants.switch_loss_share }
+    }
+
+    /// At the same time, with the bandwidth that the catalog knows.
+    pub fn mps(constants: &MachineConstants) -> Self {
+        Self::Mps { together: constants.together_share }
+    }
 }
 
 /// Speed of each engine relative to running alone, when `active` engines share a device and all
 /// are busy all the time.
 ///
-/// Time slicing: each gets an equal share of the device's time, less the switches. One engine
+/// Time slicing: each gets an equal share of the device's time, less the `loss` by switches. One engine
 /// keeps its whole speed; an idle engine costs nothing but memory.
-pub fn share_time(active: u32) -> f64 {
+pub fn share_time(active: u32, loss: f64) -> f64 {
     match active {
         0 | 1 => 1.0,
-        several => (1.0 - SWITCH_LOSS) / f64::from(several),
+        several => (1.0 - loss) / f64::from(several),
     }
 }
 
@@ -40,17 +48,19 @@ pub(crate) fn rates(sharing: Sharing, steps: &[Cost], rates: &mut Vec<f64>) {
     rates.clear();
     match (sharing, steps) {
         (_, [] | [_]) => rates.resize(steps.len(), 1.0),
-        (Sharing::TimeSlice, _) => rates.resize(steps.len(), share_time(steps.len() as u32)),
-        (Sharing::Mps, _) => fill(steps, rates),
+        (Sharing::TimeSlice { loss }, _) => {
+            rates.resize(steps.len(), share_time(steps.len() as u32, loss));
+        }
+        (Sharing::Mps { together }, _) => fill(steps, together, rates),
     }
 }
 
 /// Raises all speeds alike until bandwidth or arithmetic is used up, holds those that need it, and
 /// goes on with the others: nobody could go faster without slowing down somebody who is slower.
-fn fill(steps: &[Cost], rates: &mut Vec<f64>) {
+fn fill(steps: &[Cost], together: f64, rates: &mut Vec<f64>) {
     rates.resize(steps.len(), 0.0);
     let demand = |step: &Cost, which: usize| [step.bandwidth, step.arithmetic][which];
-    let mut left = [TOGETHER, 1.0];
+    let mut left = [together, 1.0];
     let mut rising: Vec<usize> = (0..steps.len()).collect();
     let mut level = 0.0;
     while !rising.is_empty() {
@@ -84,6 +94,9 @@ mod tests {
     use localrig_facts::unit::Seconds;
     use proptest::prelude::*;
 
+    const TIME_SLICE: Sharing = Sharing::TimeSlice { loss: 0.035 };
+    const MPS: Sharing = Sharing::Mps { together: 0.93 };
+
     fn cost(bandwidth: f64, arithmetic: f64) -> Cost {
         Cost { duration: Seconds::ms(10.0), bandwidth, arithmetic }
     }
@@ -96,15 +109,15 @@ mod tests {
 
     #[test]
     fn one_engine_alone_keeps_its_speed() {
-        assert_eq!(shared(Sharing::TimeSlice, &[cost(1.0, 1.0)]), [1.0]);
-        assert_eq!(shared(Sharing::Mps, &[cost(1.0, 1.0)]), [1.0]);
+        assert_eq!(shared(TIME_SLICE, &[cost(1.0, 1.0)]), [1.0]);
+        assert_eq!(shared(MPS, &[cost(1.0, 1.0)]), [1.0]);
     }
 
     #[test]
     fn two_that_read_memory_get_what_was_measured_together_and_unlike_ones_overlap() {
-        let alike = shared(Sharing::Mps, &[cost(1.0, 0.2), cost(1.0, 0.2)]);
-        assert!((alike.iter().sum::<f64>() - TOGETHER).abs() < 1e-9, "{alike:?}");
-        let unlike = shared(Sharing::Mps, &[cost(0.9, 0.3), cost(0.35, 0.95)]);
+        let alike = shared(MPS, &[cost(1.0, 0.2), cost(1.0, 0.2)]);
+        assert!((alike.iter().sum::<f64>() - 0.93).abs() < 1e-9, "{alike:?}");
+        let unlike = shared(MPS, &[cost(0.9, 0.3), cost(0.35, 0.95)]);
         let sum: f64 = unlike.iter().sum();
         assert!((1.3..1.6).contains(&sum), "{unlike:?}");
     }
@@ -112,8 +125,8 @@ mod tests {
     proptest! {
         #[test]
         fn engines_together_never_do_more_than_one_alone(active in 2_u32..100) {
-            prop_assert!(share_time(active) * f64::from(active) < 1.0);
-            prop_assert!(share_time(active + 1) < share_time(active));
+            prop_assert!(share_time(active, 0.035) * f64::from(active) < 1.0);
+            prop_assert!(share_time(active + 1, 0.035) < share_time(active, 0.035));
         }
 
         #[test]
@@ -121,11 +134,11 @@ mod tests {
             demands in proptest::collection::vec((0.05..1.0_f64, 0.05..1.0_f64), 2..8),
         ) {
             let steps: Vec<Cost> = demands.iter().map(|(b, f)| cost(*b, *f)).collect();
-            let got = shared(Sharing::Mps, &steps);
+            let got = shared(MPS, &steps);
             let used = |which: fn(&Cost) -> f64| -> f64 {
                 steps.iter().zip(&got).map(|(step, rate)| which(step) * rate).sum()
             };
-            prop_assert!(used(|step| step.bandwidth) <= TOGETHER + 1e-6);
+            prop_assert!(used(|step| step.bandwidth) <= 0.93 + 1e-6);
             prop_assert!(used(|step| step.arithmetic) <= 1.0 + 1e-6);
             prop_assert!(got.iter().all(|rate| *rate > 0.0 && *rate <= 1.0));
         }

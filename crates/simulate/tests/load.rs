@@ -42,12 +42,17 @@ fn home_office(together: bool, weights_us: f64, token_us: f64) -> (Scenario, Wor
     let devices = if together { 1 } else { 3 };
     let server = |index: u32| Server {
         label: index.to_string(),
-        engine: Engine::Llama(llama::Options::usual(
-            4,
-            262_144,
-            Bytes::new(50_000.0),
-            BytesPerSec::gb_per_s(12.0),
-        )),
+        engine: Engine::Llama(llama::Options {
+            slots: 4,
+            cells: 262_144,
+            unified: true,
+            batch: 2_048,
+            similarity: 0.1,
+            host_tokens: 171_798,
+            token_bytes: Bytes::new(50_000.0),
+            copy: BytesPerSec::gb_per_s(12.0),
+            cuts: true,
+        }),
         steps: table(weights_us / f64::from(index + 1), 150.0, token_us),
         devices: vec![index % devices],
         load: None,
@@ -62,7 +67,7 @@ fn home_office(together: bool, weights_us: f64, token_us: f64) -> (Scenario, Wor
                 busy: None,
             })
             .collect(),
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::TimeSlice { loss: 0.035 },
         routes: vec![vec![0], vec![1], vec![2]],
     };
     (scenario, workload)
@@ -82,7 +87,7 @@ proptest! {
         weights in 1_000.0..50_000.0_f64, token in 10.0..2_000.0_f64, together: bool,
     ) {
         let (scenario, workload) = home_office(together, weights, token);
-        for one in loads(&load_of(&scenario), Sharing::TimeSlice, &demands(&workload, &scenario.routes)) {
+        for one in loads(&load_of(&scenario), Sharing::TimeSlice { loss: 0.035 }, &demands(&workload, &scenario.routes)) {
             prop_assert!(one.loaded.get() <= one.alone.get() * 1.000_001);
             prop_assert!(one.crowded.get() <= one.alone.get() * 1.000_001);
             // All streams at once, and nine tenths of the time for prompts, is the worst there is.
@@ -97,7 +102,7 @@ proptest! {
     ) {
         let speeds = |together, weights, token| {
             let (scenario, workload) = home_office(together, weights, token);
-            let all = loads(&load_of(&scenario), Sharing::TimeSlice, &demands(&workload, &scenario.routes));
+            let all = loads(&load_of(&scenario), Sharing::TimeSlice { loss: 0.035 }, &demands(&workload, &scenario.routes));
             all.iter().map(|one| one.loaded.get()).collect::<Vec<_>>()
         };
         let shared = speeds(true, weights, token);
@@ -115,8 +120,11 @@ fn means_come_near_a_simulation() {
     let mut said = Vec::new();
     for (together, weights) in [(false, 12_000.0), (true, 12_000.0), (true, 25_000.0)] {
         let (scenario, workload) = home_office(together, weights, 300.0);
-        let means =
-            loads(&load_of(&scenario), Sharing::TimeSlice, &demands(&workload, &scenario.routes));
+        let means = loads(
+            &load_of(&scenario),
+            Sharing::TimeSlice { loss: 0.035 },
+            &demands(&workload, &scenario.routes),
+        );
         let runs: Vec<_> = (0..6).map(|one| run(&scenario, &workload, 1, one, None)).collect();
         for (index, mean) in means.iter().enumerate() {
             let gaps: Vec<f64> = runs

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use localrig_facts::unit::{Bytes, BytesPerSec, Seconds};
-use localrig_simulate::engine::{Engine, llama, mlx, ollama, vllm};
+use localrig_simulate::engine::{Engine, llama, mlx, vllm};
 use localrig_simulate::record::Record;
 use localrig_simulate::run::{Run, run};
 use localrig_simulate::scenario::{DeviceFacts, Load, Scenario, Server};
@@ -30,16 +30,54 @@ fn table(weights_us: f64, token_us: f64) -> StepTable {
 
 fn engines() -> [Engine; 4] {
     [
-        Engine::Vllm(vllm::Options { budget: 512, ..vllm::Options::usual(1_200, false) }),
-        Engine::Llama(llama::Options::usual(
-            3,
-            20_000,
-            Bytes::new(100_000.0),
-            BytesPerSec::gb_per_s(12.0),
-        )),
-        Engine::Ollama(ollama::Options { parallel: 2, context: 9_000 }),
-        Engine::Mlx(mlx::Options::usual(24_000)),
+        vllm_of(1_200),
+        llama_of(3, 20_000),
+        // As Ollama has them: slots of their own, nothing in main memory.
+        Engine::Llama(llama::Options {
+            slots: 2,
+            cells: 18_000,
+            unified: false,
+            batch: 512,
+            similarity: 0.0,
+            host_tokens: 0,
+            token_bytes: Bytes::ZERO,
+            copy: BytesPerSec::ZERO,
+            cuts: true,
+        }),
+        Engine::Mlx(mlx::Options {
+            tokens: 24_000,
+            decode: 32,
+            prompts: 8,
+            chunk: 2_048,
+            kept: 10,
+        }),
     ]
+}
+
+fn vllm_of(blocks: u32) -> Engine {
+    Engine::Vllm(vllm::Options {
+        blocks,
+        block: 16,
+        extra_blocks: 0,
+        budget: 512,
+        sequences: 256,
+        caching: true,
+        asynchronous: true,
+    })
+}
+
+fn llama_of(slots: u32, cells: u32) -> Engine {
+    Engine::Llama(llama::Options {
+        slots,
+        cells,
+        unified: true,
+        batch: 2_048,
+        similarity: 0.1,
+        host_tokens: 85_899,
+        token_bytes: Bytes::new(100_000.0),
+        copy: BytesPerSec::gb_per_s(12.0),
+        cuts: true,
+    })
 }
 
 fn server(engine: Engine, devices: Vec<u32>) -> Server {
@@ -54,7 +92,7 @@ fn alone(engine: Engine, roles: usize) -> Scenario {
     Scenario {
         servers: vec![server(engine, vec![0])],
         devices: vec![device()],
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::TimeSlice { loss: 0.035 },
         routes: vec![vec![0]; roles],
     }
 }
@@ -163,7 +201,7 @@ proptest! {
                 let scenario = Scenario {
                     servers: (0..replicas).map(|one| server(engine.clone(), vec![one])).collect(),
                     devices: vec![device(); replicas as usize],
-                    sharing: Sharing::TimeSlice,
+                    sharing: Sharing::TimeSlice { loss: 0.035 },
                     routes: vec![(0..replicas).collect()],
                 };
                 run(&scenario, &workload, seed, 0, None).meter.roles[0].good
@@ -177,7 +215,7 @@ proptest! {
 
     #[test]
     fn sharing_a_device_never_makes_anybody_faster(seed in 0_u64..1_000) {
-        for sharing in [Sharing::TimeSlice, Sharing::Mps] {
+        for sharing in [Sharing::TimeSlice { loss: 0.035 }, Sharing::Mps { together: 0.93 }] {
             let scenario = |devices: [u32; 2]| Scenario {
                 servers: vec![
                     server(engines()[1].clone(), vec![devices[0]]),
@@ -198,7 +236,7 @@ proptest! {
 
 #[test]
 fn a_cache_that_is_too_small_preempts_and_still_answers() {
-    let tight = Engine::Vllm(vllm::Options { budget: 512, ..vllm::Options::usual(300, false) });
+    let tight = vllm_of(300);
     let run = run(&alone(tight, 2), &finite(10, 50.0, 80), 3, 0, None);
     tokens_are_kept(&run, 80);
     assert!(run.servers[0].preemptions > 0);
@@ -206,12 +244,7 @@ fn a_cache_that_is_too_small_preempts_and_still_answers() {
 
 #[test]
 fn what_never_fits_is_given_up_and_the_rest_goes_on() {
-    let small = Engine::Llama(llama::Options::usual(
-        2,
-        900,
-        Bytes::new(100_000.0),
-        BytesPerSec::gb_per_s(12.0),
-    ));
+    let small = llama_of(2, 900);
     let run = run(&alone(small, 2), &finite(2, 2.0, 40), 3, 0, None);
     tokens_are_kept(&run, 40);
     let refused: u64 = run.meter.roles.iter().map(|role| role.refused).sum();
@@ -227,7 +260,7 @@ fn models_that_do_not_fit_together_take_turns() {
             .map(|engine: usize| Server { load, ..server(engines()[engine].clone(), vec![0]) })
             .to_vec(),
         devices: vec![device()],
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::TimeSlice { loss: 0.035 },
         routes: vec![vec![0], vec![1]],
     };
     let there = run(&swapped(None), &finite(1, 0.2, 20), 1, 0, None);

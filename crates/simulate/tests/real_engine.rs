@@ -92,13 +92,15 @@ fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
         |tokens, _| ok(Seconds::new(single.max(tokens * token))),
     );
     let options = llama::Options {
+        slots,
+        cells: slots * context,
         unified: false,
-        ..llama::Options::usual(
-            slots,
-            slots * context,
-            Bytes::new(1e4),
-            BytesPerSec::gb_per_s(12.0),
-        )
+        batch: 2_048,
+        similarity: 0.1,
+        host_tokens: 858_993,
+        token_bytes: Bytes::new(1e4),
+        copy: BytesPerSec::gb_per_s(12.0),
+        cuts: true,
     };
     Scenario {
         servers: vec![Server {
@@ -114,7 +116,7 @@ fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
             idle: None,
             busy: None,
         }],
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::TimeSlice { loss: 0.035 },
         routes: vec![vec![0]],
     }
 }

@@ -205,7 +205,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
 /// What is too large, and what would help.
 fn too_large(answer: &Answer) -> Failure {
     let memory = &answer.memory;
-    let gib = |bytes: Bytes| format!("{:.1} GiB", bytes.to_gib());
+    let gib = |bytes: Bytes| localrig_facts::figure::memory(bytes, 1);
     let places =
         memory.spread.iter().flat_map(|spread| spread.devices.iter().chain([&spread.host]));
     let details: Vec<String> = places

@@ -140,11 +140,12 @@ fn arranged<'a>(
             latency: Seconds::us(latency),
             bandwidth: BytesPerSec::gb_per_s(bandwidth),
         });
+    let constants = catalog.machine_constants()?;
     let arrangement = Arrangement {
         engine: &args.engine,
         kv: args.kv_type,
         faster_kv: true,
-        sharing: if args.mps { Sharing::Mps } else { Sharing::TimeSlice },
+        sharing: if args.mps { Sharing::mps(constants) } else { Sharing::time_slice(constants) },
         link,
     };
     Ok(arrange(catalog, machine, workload, places, arrangement)?)

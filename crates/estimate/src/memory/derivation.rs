@@ -1,5 +1,6 @@
 //! How the memory came about, term by term.
 
+use localrig_facts::figure::{in_gib, memory};
 use localrig_facts::unit::Bytes;
 use localrig_facts::{Basis, Estimate};
 
@@ -113,10 +114,10 @@ impl Holding<'_> {
 
 /// Bytes in GiB.
 pub(super) fn gib(bytes: Bytes) -> String {
-    format!("{:.2} GiB", bytes.to_gib())
+    memory(bytes, 2)
 }
 
 /// An estimate in GiB.
 pub(super) fn range(one: &Estimate<Bytes>) -> String {
-    format!("{:.2} GiB ({:.2} to {:.2})", one.value.to_gib(), one.low.to_gib(), one.high.to_gib())
+    format!("{} ({} to {})", gib(one.value), in_gib(one.low, 2), in_gib(one.high, 2))
 }

@@ -155,6 +155,7 @@ impl Holding<'_> {
         Ok(Memory {
             weights_bytes: self.weights.loaded,
             device_weights_bytes: all_weights,
+            held_twice_bytes: Bytes::ZERO,
             kv_cache_bytes: held - state,
             recurrent_state_bytes: state,
             graph_bytes: graph,

@@ -111,13 +111,11 @@ pub struct Limit {
     pub layers: u32,
     /// Out of so many.
     pub of: u32,
+    /// Whether the output matrix counts as one of them, as it does for `--gpu-layers`.
+    pub counts_output: bool,
     /// What the host then holds.
     pub host_bytes: Bytes,
 }
-
-/// Part of the host's memory that is left to the system. Source: the performance study of 2026-11,
-/// usable memory of a CPU (an estimate).
-const HOST_KEPT_FREE: f64 = 0.1;
 
 /// One device with what it offers.
 struct Card {
@@ -130,6 +128,8 @@ struct Card {
 struct Bench {
     cards: Vec<Card>,
     host: Option<Bytes>,
+    /// Share of the host's memory that is left to the system.
+    kept_free: f64,
 }
 
 impl Bench {
@@ -141,7 +141,7 @@ impl Bench {
     }
 
     fn host(&self, need: Need) -> PlaceMemory {
-        let usable = self.host.map(|memory| (memory, memory * HOST_KEPT_FREE));
+        let usable = self.host.map(|memory| (memory, memory * self.kept_free));
         place("host".to_owned(), need, Estimate::exact(Bytes::ZERO), usable)
     }
 
@@ -213,9 +213,11 @@ impl Holding<'_> {
         let bytes = |pick: fn(&PlaceMemory) -> Option<Bytes>| devices.iter().filter_map(pick).sum();
         let vision = self.vision(ask);
         let runtime = sum(|place| place.runtime_bytes);
+        let device_weights: Bytes = devices.iter().map(|place| place.weights_bytes).sum();
         Ok(Memory {
             weights_bytes: self.weights.loaded,
-            device_weights_bytes: devices.iter().map(|place| place.weights_bytes).sum(),
+            device_weights_bytes: device_weights,
+            held_twice_bytes: self.beyond_the_file(device_weights + spread.host.weights_bytes),
             kv_cache_bytes: context - state,
             recurrent_state_bytes: state,
             graph_bytes: sum(|place| place.graph_bytes),
@@ -253,7 +255,13 @@ impl Holding<'_> {
         let fits = |load: &Load<'_>| bench.fits(load, &load.weights());
         let limit = |load: &Load<'_>, flag: &str, layers, of| {
             let host = load.needs().host;
-            Limit { setting: format!("{flag} {layers}"), layers, of, host_bytes: host.total() }
+            Limit {
+                setting: format!("{flag} {layers}"),
+                layers,
+                of,
+                counts_output: flag == "--gpu-layers",
+                host_bytes: host.total(),
+            }
         };
         let (all, main) = (self.layout.layers.len() as u32 + 1, self.layout.main_layers);
         let gpu_layers = most_gpu_layers(&load, fits)
@@ -312,7 +320,8 @@ impl Holding<'_> {
             ask: GraphAsk { context: self.cells(ask), outputs: ask.streams },
             offload,
         };
-        Ok((Bench { cards, host: setting.host_memory }, load))
+        let kept_free = self.setup.machine.host_kept_free_share;
+        Ok((Bench { cards, host: setting.host_memory, kept_free }, load))
     }
 
     fn spread_terms(&self, ask: Ask, spread: &Spread, offload: &Offload) -> Vec<Term> {
@@ -346,7 +355,12 @@ impl Holding<'_> {
             let at = if plain { "weights on the accelerator".to_owned() } else { on("weights") };
             terms.push(Term::new(
                 at,
-                "tensors of its layers; embedding tables stay on the host",
+                if self.layout.tied {
+                    "tensors of its layers; embedding tables stay on the host, and the one that is \
+                     the output matrix too is copied to the last device"
+                } else {
+                    "tensors of its layers; embedding tables stay on the host"
+                },
                 gib(place.weights_bytes),
                 Basis::Exact,
                 &[model, engine],

@@ -84,6 +84,7 @@ const SINGLE_FILES: &[&str] = &[
     "calibration/class.toml",
     "calibration/fitted.toml",
     "calibration/interval.toml",
+    "calibration/machine.toml",
     "calibration/own.toml",
     "calibration/prior.toml",
     "price/api.csv",

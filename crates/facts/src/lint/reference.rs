@@ -88,6 +88,9 @@ fn models(catalog: &Catalog, need: &mut Need<'_>) {
             let found = catalog.get_in::<Format>(&made.format).map(drop);
             need(id.as_str(), "usual_format.format", found);
         }
+        if let Some(like) = &engine.scheduler.like {
+            need(id.as_str(), "scheduler.like", catalog.get_in::<Engine>(like).map(drop));
+        }
     }
     for (id, kind) in catalog.all::<TensorType>().into_iter().flatten() {
         if let Some(fallback) = &kind.fallback {

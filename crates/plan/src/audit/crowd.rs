@@ -137,7 +137,9 @@ fn speed(
         engine,
         kv: KvType::F16,
         faster_kv: true,
-        sharing: Sharing::TimeSlice,
+        sharing: Sharing::time_slice(
+            catalog.machine_constants().map_err(|error| error.to_string())?,
+        ),
         link: None,
     };
     let arranged = arrange(catalog, machine, &workload, &places, arrangement)

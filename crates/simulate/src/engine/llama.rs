@@ -4,6 +4,10 @@
 //! to `n_batch`. A new request gets the idle slot whose cache starts like it, else the one that has
 //! been idle for longest; what that held goes to a cache in main memory. Source:
 //! `tools/server/server-context.cpp` of llama.cpp, October 2026.
+//!
+//! Ollama's runners are the same with few slots, each with a cache of its own, and without a cache
+//! in main memory. Loading and unloading of models is the business of the machine
+//! ([`crate::residency`]), because models compete for its memory.
 
 use std::collections::VecDeque;
 
@@ -38,26 +42,6 @@ pub struct Options {
     pub copy: BytesPerSec,
     /// Whether a cache can be cut back to a shorter prefix; recurrent states cannot.
     pub cuts: bool,
-}
-
-impl Options {
-    /// llama.cpp's defaults with this many slots, cells, and bytes per token, where caches are copied
-    /// at a rate.
-    pub fn usual(slots: u32, cells: u32, token_bytes: Bytes, copy: BytesPerSec) -> Self {
-        /// `--cache-ram` in MiB.
-        const HOST: Bytes = Bytes::mib(8_192.0);
-        Self {
-            slots,
-            cells,
-            unified: true,
-            batch: 2_048,
-            similarity: 0.1,
-            host_tokens: (HOST / token_bytes.max(Bytes::new(1.0))) as u64,
-            token_bytes,
-            copy,
-            cuts: true,
-        }
-    }
 }
 
 /// llama.cpp's server at work.

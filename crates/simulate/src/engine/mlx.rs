@@ -1,8 +1,7 @@
 //! The server of mlx-lm: prompts and generation take turns, a part of the prompts in one step, one
 //! token of every stream in the next.
 //!
-//! Source: `mlx_lm/server.py` and `mlx_lm/generate.py` (`--decode-concurrency` 32,
-//! `--prompt-concurrency` 8, prompts in steps of 2,048 tokens, ten prompts kept).
+//! Source: `mlx_lm/server.py` and `mlx_lm/generate.py`.
 
 use std::collections::VecDeque;
 
@@ -26,13 +25,6 @@ pub struct Options {
     pub chunk: u32,
     /// Prompts that are kept.
     pub kept: u32,
-}
-
-impl Options {
-    /// The defaults of mlx-lm with room for so many tokens.
-    pub const fn usual(tokens: u32) -> Self {
-        Self { tokens, decode: 32, prompts: 8, chunk: 2_048, kept: 10 }
-    }
 }
 
 /// mlx-lm's server at work.

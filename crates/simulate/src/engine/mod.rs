@@ -2,7 +2,6 @@
 
 pub mod llama;
 pub mod mlx;
-pub mod ollama;
 pub mod pool;
 pub mod prompt_cache;
 pub mod vllm;
@@ -45,10 +44,8 @@ pub trait Policy {
 pub enum Engine {
     /// vLLM V1.
     Vllm(vllm::Options),
-    /// llama.cpp's server.
+    /// llama.cpp's server, and Ollama's runners of it.
     Llama(llama::Options),
-    /// Ollama.
-    Ollama(ollama::Options),
     /// The server of mlx-lm.
     Mlx(mlx::Options),
 }
@@ -59,7 +56,6 @@ impl Engine {
         match self {
             Self::Vllm(options) => Box::new(vllm::Vllm::new(*options)),
             Self::Llama(options) => Box::new(llama::Llama::new(*options)),
-            Self::Ollama(options) => Box::new(options.policy()),
             Self::Mlx(options) => Box::new(mlx::Mlx::new(*options)),
         }
     }
@@ -67,9 +63,8 @@ impl Engine {
     /// Tokens its cache holds.
     pub fn pool_tokens(&self) -> u64 {
         match self {
-            Self::Vllm(options) => u64::from(options.blocks) * u64::from(pool::BLOCK),
+            Self::Vllm(options) => u64::from(options.blocks) * u64::from(options.block),
             Self::Llama(options) => u64::from(options.cells),
-            Self::Ollama(options) => u64::from(options.context) * u64::from(options.parallel),
             Self::Mlx(options) => u64::from(options.tokens),
         }
     }

@@ -9,13 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::request::{Content, Sequence};
 
-/// Tokens of a block (`--block-size`).
-pub const BLOCK: u32 = 16;
-
 /// A pool of blocks.
 #[derive(Clone, Debug)]
 pub struct Pool {
     capacity: u32,
+    /// Tokens of a block.
+    block: u32,
     /// Blocks of running sequences that nobody shares.
     private: u32,
     /// Blocks of all entries.
@@ -37,10 +36,12 @@ struct Entry {
 }
 
 impl Pool {
-    /// A pool of so many blocks; without `caching` nothing outlives its sequence.
-    pub fn new(capacity: u32, caching: bool) -> Self {
+    /// A pool of so many blocks of so many tokens, one at least; without `caching` nothing outlives
+    /// its sequence.
+    pub fn new(capacity: u32, block: u32, caching: bool) -> Self {
         Self {
             capacity,
+            block: block.max(1),
             private: 0,
             cached: 0,
             idle: 0,
@@ -72,11 +73,11 @@ impl Pool {
             return 0;
         }
         let blocks = |id: u64| self.entries.get(&id).map_or(0, |entry| entry.blocks);
-        let [system, own] = parts(content);
+        let [system, own] = self.parts(content);
         let shared = blocks(system_key(content)).min(system);
         // What comes after the system part is of use only when all of that is there.
         let rest = if shared == system { blocks(own_key(content)).min(own) } else { 0 };
-        (shared + rest) * BLOCK
+        (shared + rest) * self.block
     }
 
     /// Takes the cached part of a sequence into use, as far as [`Pool::hit`] found it.
@@ -85,8 +86,8 @@ impl Pool {
             return;
         }
         let content = sequence.request.content;
-        let blocks = tokens / BLOCK;
-        let [system, _] = parts(content);
+        let blocks = tokens / self.block;
+        let [system, _] = self.parts(content);
         if blocks > 0 && system > 0 {
             self.pin(system_key(content));
         }
@@ -100,7 +101,7 @@ impl Pool {
     /// to be had, and then nothing has changed.
     pub fn grow(&mut self, sequence: &mut Sequence, tokens: u32, extra: u32) -> bool {
         let [shared, private] = sequence.blocks;
-        let wanted = (tokens.div_ceil(BLOCK) + extra).saturating_sub(shared);
+        let wanted = (tokens.div_ceil(self.block) + extra).saturating_sub(shared);
         let Some(more) = wanted.checked_sub(private).filter(|more| *more > 0) else {
             return true;
         };
@@ -118,7 +119,7 @@ impl Pool {
     /// The prompt is computed: its system part is there for others.
     pub fn share(&mut self, sequence: &mut Sequence) {
         let content = sequence.request.content;
-        let [system, _] = parts(content);
+        let [system, _] = self.parts(content);
         let key = system_key(content);
         let [shared, private] = sequence.blocks;
         if !self.caching || system == 0 || shared > 0 || private < system {
@@ -144,8 +145,8 @@ impl Pool {
             return;
         }
         let content = sequence.request.content;
-        let [system, _] = parts(content);
-        let [full_system, full_own] = parts(sequence.content());
+        let [system, _] = self.parts(content);
+        let [full_system, full_own] = self.parts(sequence.content());
         if keep {
             self.keep(system_key(content), full_system);
             self.keep(own_key(content), full_own);
@@ -221,13 +222,14 @@ impl Pool {
         self.clock += 1;
         self.clock
     }
-}
 
-/// Full blocks of the system part, and those after it.
-fn parts(content: Content) -> [u32; 2] {
-    let system = if content.system == 0 { 0 } else { content.system_tokens.min(content.tokens) };
-    let system = system / BLOCK;
-    [system, content.tokens / BLOCK - system]
+    /// Full blocks of the system part, and those after it.
+    fn parts(&self, content: Content) -> [u32; 2] {
+        let system =
+            if content.system == 0 { 0 } else { content.system_tokens.min(content.tokens) };
+        let system = system / self.block;
+        [system, content.tokens / self.block - system]
+    }
 }
 
 // System parts and conversations are numbered on their own.

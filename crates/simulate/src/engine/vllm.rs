@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::Policy;
-use crate::engine::pool::{BLOCK, Pool};
+use crate::engine::pool::Pool;
 use crate::meter::Meter;
 use crate::request::{Request, Sequence};
 use crate::step::{Batch, Chunk};
@@ -19,6 +19,8 @@ use crate::time::Nanos;
 pub struct Options {
     /// Blocks of the cache.
     pub blocks: u32,
+    /// Tokens of a block (`--block-size`).
+    pub block: u32,
     /// Blocks each running sequence takes beside those of its tokens: recurrent state, windows.
     pub extra_blocks: u32,
     /// Most tokens in a step (`--max-num-batched-tokens`).
@@ -29,14 +31,6 @@ pub struct Options {
     pub caching: bool,
     /// Whether steps are put together while one runs (`--async-scheduling`).
     pub asynchronous: bool,
-}
-
-impl Options {
-    /// What vLLM 0.24 chooses for a device of this memory, with a cache of `blocks`.
-    pub const fn usual(blocks: u32, large: bool) -> Self {
-        let (budget, sequences) = if large { (8_192, 1_024) } else { (2_048, 256) };
-        Self { blocks, extra_blocks: 0, budget, sequences, caching: true, asynchronous: true }
-    }
 }
 
 /// vLLM at work.
@@ -60,9 +54,10 @@ pub struct Vllm {
 impl Vllm {
     /// vLLM before its first request.
     pub fn new(options: Options) -> Self {
+        let options = Options { block: options.block.max(1), ..options };
         Self {
             options,
-            pool: Pool::new(options.blocks, options.caching),
+            pool: Pool::new(options.blocks, options.block, options.caching),
             waiting: VecDeque::new(),
             running: Vec::new(),
             refused: Vec::new(),
@@ -115,7 +110,8 @@ impl Vllm {
                 self.waiting.push_front(next);
                 break;
             }
-            let hit = self.pool.hit(next.request.content).min((next.known - 1) / BLOCK * BLOCK);
+            let block = self.options.block;
+            let hit = self.pool.hit(next.request.content).min((next.known - 1) / block * block);
             self.pool.take(&mut next, hit);
             next.computed = hit;
             let tokens = next.rest().min(*budget);
@@ -140,7 +136,7 @@ impl Vllm {
 impl Policy for Vllm {
     fn submit(&mut self, request: Request) {
         let tokens = request.content.tokens + request.output;
-        if tokens.div_ceil(BLOCK) + self.options.extra_blocks > self.pool.capacity() {
+        if tokens.div_ceil(self.options.block) + self.options.extra_blocks > self.pool.capacity() {
             self.refused.push(request);
         } else {
             self.waiting.push_back(Sequence::new(request));
@@ -212,7 +208,7 @@ impl Policy for Vllm {
     }
 
     fn cached_tokens(&self) -> u64 {
-        u64::from(self.pool.used()) * u64::from(BLOCK)
+        u64::from(self.pool.used()) * u64::from(self.options.block)
     }
 
     fn preemptions(&self) -> u64 {
