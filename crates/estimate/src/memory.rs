@@ -244,7 +244,7 @@ impl Holding<'_> {
         Ok(Memory {
             weights_bytes: self.weights.loaded,
             device_weights_bytes: parts.weights,
-            held_twice_bytes: self.beyond_the_file(self.weights.loaded),
+            held_twice_bytes: self.second_embedding(self.weights.loaded),
             kv_cache_bytes: parts.kv,
             recurrent_state_bytes: parts.state,
             graph_bytes: parts.graph,
@@ -262,11 +262,16 @@ impl Holding<'_> {
         })
     }
 
-    /// What weights that take `held` bytes hold beyond one copy of every tensor that is loaded.
-    fn beyond_the_file(&self, held: Bytes) -> Bytes {
-        let tensors = self.layout.tensors.iter().zip(&self.weights.tensors);
-        let once: u64 = tensors.filter(|(tensor, _)| tensor.loaded).map(|(_, bytes)| *bytes).sum();
-        (held - Bytes::new(once as f64)).max(Bytes::ZERO)
+    /// The embedding matrix, where weights that take `held` bytes have a second copy of it because it
+    /// is the output matrix too. Small tables that lie on every device are not meant.
+    fn second_embedding(&self, held: Bytes) -> Bytes {
+        let tensors = || self.layout.tensors.iter().zip(&self.weights.tensors);
+        let once: u64 =
+            tensors().filter(|(tensor, _)| tensor.loaded).map(|(_, bytes)| *bytes).sum();
+        let embedding = tensors().find(|(tensor, _)| &*tensor.name == "token_embd.weight");
+        let embedding = Bytes::new(embedding.map_or(0.0, |(_, bytes)| *bytes as f64));
+        let has_copy = self.layout.tied && held - Bytes::new(once as f64) >= embedding;
+        if has_copy { embedding } else { Bytes::ZERO }
     }
 
     fn allocation(&self) -> Result<Allocation, MemoryError> {

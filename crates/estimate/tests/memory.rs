@@ -463,3 +463,17 @@ proptest! {
         prop_assert!(requests(context + more) <= requests(context));
     }
 }
+
+#[test]
+fn an_embedding_that_is_the_output_too_is_said_to_lie_twice_and_nothing_else_is() {
+    let twice = |asked: &Asked| answer(asked).unwrap().memory.held_twice_bytes;
+    let gemma = Asked { model: "gemma-3-27b-it", machine: "RTX 4090", ..LLAMA };
+    let tied = answer(&gemma).unwrap().memory;
+    let held: Bytes = tied.spread.as_ref().unwrap().host.weights_bytes;
+    // The table is all that the host holds of it.
+    assert_eq!(tied.held_twice_bytes, held);
+    let without = Asked { setting: gpu_layers(0), ..gemma };
+    assert_eq!(twice(&without), Bytes::ZERO);
+    // Two cards each hold a table of rotary frequencies; the model has an output matrix.
+    assert_eq!(twice(&Asked { machine: "2x RTX 3090", ..LLAMA }), Bytes::ZERO);
+}

@@ -67,7 +67,17 @@ mod tests {
         let said = [0.0, 512.0, 655_360.0, 3.4e6, 5.3e6, 5.4e6, 2.0e9, 1.3e12, -3.4e6]
             .map(|bytes| memory(Bytes::new(bytes), 2))
             .join("\n");
-        insta::assert_snapshot!(said, @"");
+        insta::assert_snapshot!(said, @"
+        0.00 GiB
+        512 bytes
+        640.0 KiB
+        3.2 MiB
+        5.1 MiB
+        0.01 GiB
+        1.86 GiB
+        1,210.72 GiB
+        -3.2 MiB
+        ");
         assert_eq!(in_gib(Bytes::gib(12.5), 1), "12.5");
         assert_eq!(in_gib(Bytes::mib(20.0), 1), "20.0 MiB");
     }

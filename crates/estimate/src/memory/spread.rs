@@ -217,7 +217,7 @@ impl Holding<'_> {
         Ok(Memory {
             weights_bytes: self.weights.loaded,
             device_weights_bytes: device_weights,
-            held_twice_bytes: self.beyond_the_file(device_weights + spread.host.weights_bytes),
+            held_twice_bytes: self.second_embedding(device_weights + spread.host.weights_bytes),
             kv_cache_bytes: context - state,
             recurrent_state_bytes: state,
             graph_bytes: sum(|place| place.graph_bytes),
