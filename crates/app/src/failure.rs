@@ -11,6 +11,7 @@ use localrig_estimate::from_file::FromFileError;
 use localrig_estimate::import::ImportError;
 use localrig_estimate::memory::MemoryError;
 use localrig_estimate::memory_accuracy::RowsError;
+use localrig_estimate::processor::KitError;
 use localrig_estimate::recipe::RecipeError;
 use localrig_estimate::setup::SetupError;
 use localrig_facts::CatalogError;
@@ -210,6 +211,13 @@ impl From<MachineError> for Failure {
                 Self::new(INPUT, message).details(choices).hint("write one of these")
             }
             MachineError::NoMemory { .. } => Self::missing(message),
+            MachineError::NoAccelerator { name } => Self::new(INPUT, message).hint(format!(
+                "name a card or a system here; `localrig estimate MODEL --on \"{name}\"` says what the CPU does alone"
+            )),
+            MachineError::CpuByItself { name, .. } => Self::new(INPUT, message).hint(format!(
+                "write `--on \"{name}\"` and say its memory with `--memory-kit` or `--host-memory`; the CPU beside a \
+                 card is said with `--host-cores` and `--host-bandwidth`"
+            )),
             _ => Self::new(INPUT, message),
         }
     }
@@ -250,6 +258,10 @@ impl From<EstimateError> for Failure {
             }
             EstimateError::Layout(error) => error.into(),
             EstimateError::Recipe(error) => error.into(),
+            EstimateError::Memory(MemoryError::NoAccelerator { .. }) => Self::new(INPUT, message).hint(
+                "leave away `--gpu-layers`, `--n-cpu-moe`, `--cpu-moe`, `--split-mode`, `--tensor-split` and \
+                 `--gpu-memory-utilization`",
+            ),
             EstimateError::Memory(MemoryError::OneMemory { .. }) => {
                 Self::new(INPUT, message).hint("leave the flags of offload and splits away")
             }
@@ -277,10 +289,23 @@ impl From<EstimateError> for Failure {
             }
             EstimateError::Setup(SetupError::NotRead { .. }) => Self::new(INPUT, message)
                 .hint("choose another `--quant` or `--engine`; `localrig catalog list format` lists formats"),
+            EstimateError::Setup(
+                SetupError::NoCpuBackend { .. } | SetupError::NotMeasuredOnCpu { .. },
+            ) => Self::new(INPUT, message).hint("`--engine llama.cpp` and `--engine ollama` can be estimated there"),
             EstimateError::Setup(SetupError::NoStack { .. }) => {
                 Self::new(INPUT, message).hint("choose another `--engine`")
             }
             _ => Self::new(INPUT, message),
+        }
+    }
+}
+
+impl From<KitError> for Failure {
+    fn from(error: KitError) -> Self {
+        let message = error.to_string();
+        match error {
+            KitError::NoSpeed { .. } => Self::missing(message),
+            _ => Self::new(INPUT, message).hint("`localrig catalog list memory` lists kits"),
         }
     }
 }

@@ -122,6 +122,43 @@ shows!(
         "--explain"
     ]
 );
+shows!(
+    estimate_on_a_cpu,
+    [
+        "estimate",
+        "qwen3-30b-a3b",
+        "--on",
+        "Ryzen 9 9950X",
+        "--memory-kit",
+        "CP2K48G56C46U5",
+        "--context",
+        "16384",
+        "--streams",
+        "2",
+        "--explain"
+    ]
+);
+shows!(
+    estimate_on_a_cpu_whose_memory_was_tested,
+    [
+        "estimate",
+        "llama-3.1-8b",
+        "--on",
+        "9950X",
+        "--engine",
+        "ollama",
+        "--host-read-bandwidth",
+        "65",
+        "--host-memory",
+        "4",
+        "--format",
+        "csv"
+    ]
+);
+shows!(
+    estimate_on_a_cpu_whose_memory_is_not_said,
+    ["estimate", "llama-3.1-8b", "--on", "EPYC 9124", "--format", "markdown"]
+);
 shows!(fit_of_a_tier, ["fit", "--tier", "24gb", "--as-of", "2026-11-21"]);
 shows!(need, ["need", "qwen3-32b", "--speed", "20", "--as-of", "2026-11-21"]);
 shows!(plan_of_february, ["plan", "--as-of", "2026-02-17"]);
@@ -144,6 +181,30 @@ shows!(
     no_host_beside_unified_memory,
     ["estimate", "qwen3-8b", "--on", "Mac Studio M3 Ultra 96 GB", "--gpu-layers", "4"]
 );
+shows!(
+    no_accelerator_beside_a_cpu_alone,
+    ["estimate", "qwen3-8b", "--on", "Ryzen 9 9950X", "--gpu-layers", "0"]
+);
+shows!(
+    cpu_backend_that_nobody_measured,
+    ["estimate", "qwen3-8b", "--on", "9950X", "--engine", "vllm", "--quant", "awq-int4"]
+);
+shows!(
+    engine_without_a_cpu_backend,
+    ["estimate", "qwen3-8b", "--on", "9950X", "--engine", "mlx-lm", "--quant", "mlx-4bit"]
+);
+shows!(cpu_with_more_than_its_name, ["estimate", "qwen3-8b", "--on", "Ryzen 9 9950X 64 GB"]);
+shows!(misspelt_cpu, ["estimate", "qwen3-8b", "--on", "Ryzen 9 9590X"]);
+shows!(ambiguous_cpu, ["estimate", "qwen3-8b", "--on", "Threadripper PRO"]);
+shows!(
+    kit_for_another_platform,
+    ["estimate", "qwen3-8b", "--on", "EPYC 9124", "--memory-kit", "CP2K48G56C46U5"]
+);
+shows!(
+    kit_beside_a_card,
+    ["estimate", "qwen3-8b", "--on", "RTX 3090", "--memory-kit", "CP2K48G56C46U5"]
+);
+shows!(cpu_where_accelerators_are_asked_for, ["fit", "Ryzen 9 9950X"]);
 shows!(
     more_shares_than_cards,
     ["estimate", "qwen3-8b", "--on", "RTX 3090", "--tensor-split", "1,2"]

@@ -197,8 +197,16 @@ pub fn estimate<'a>(catalog: &'a Catalog, question: Question<'a>) -> Result<Answ
             question.engine.0
         ));
     }
-    let pace = Pace::new(catalog, &setup, question.machine, &work)
-        .and_then(|pace| dealt(pace, &memory, &setup, question.setting, ask.streams));
+    let pace = match (&setup.cpu, question.machine.cpu) {
+        (Some(on), Some((_, cpu))) => {
+            question.setting.host_bandwidth.ok_or(SpeedError::CpuBandwidth).and_then(|bandwidth| {
+                let cores = question.setting.host_cores.unwrap_or(cpu.cores);
+                Pace::on_cpu(catalog, on, &work, bandwidth, cores)
+            })
+        }
+        _ => Pace::new(catalog, &setup, question.machine, &work)
+            .and_then(|pace| dealt(pace, &memory, &setup, question.setting, ask.streams)),
+    };
     let (speed, speed_terms) = match pace {
         Ok(pace) => {
             let (speed, terms) = speed(&pace, &setup, ask);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use localrig_facts::calibration::{EngineClass, Peak, Priors, Spread};
+use localrig_facts::calibration::{Classes, EngineClass, Peak, Priors, Spread};
 use localrig_facts::gpu::{Gpu, Stack};
 use localrig_facts::measured::Phase;
 use localrig_facts::{Catalog, CatalogError, Id};
@@ -137,15 +137,7 @@ pub fn place<'a>(
     date: &str,
 ) -> Result<Placed<'a>, CatalogError> {
     let classes = catalog.classes()?;
-    let holds = |class: &EngineClass| class.engines.iter().any(|one| one == engine);
-    let (name, class) = classes
-        .engines
-        .iter()
-        .find(|(_, class)| holds(class))
-        .or_else(|| classes.engines.iter().find(|(name, _)| *name == OTHER))
-        .ok_or_else(|| CatalogError::Missing {
-            id: format!("calibration/class: engine.{OTHER}"),
-        })?;
+    let (name, class) = class_of(classes, engine)?;
     let era = date.get(..4).unwrap_or(&classes.current_era);
     let generation = gpu.generation.as_deref().unwrap_or("unknown");
     let on_stack = || classes.hardware.iter().filter(|(_, one)| one.stacks.contains(&stack));
@@ -172,6 +164,44 @@ pub fn place<'a>(
             ],
         },
     })
+}
+
+/// The class of an engine on a CPU without an accelerator, and its place in the hierarchy.
+///
+/// # Errors
+/// When the classes are not in the catalog.
+pub fn place_on_cpu<'a>(
+    catalog: &'a Catalog,
+    engine: &str,
+    cpu: &Id,
+) -> Result<(&'a EngineClass, Site), CatalogError> {
+    let classes = catalog.classes()?;
+    let (name, class) = class_of(classes, engine)?;
+    let (short, era) = (cpu.short(), &classes.current_era);
+    let keys = [
+        String::new(),
+        name.clone(),
+        "cpu".to_owned(),
+        "cpu".to_owned(),
+        format!("cpu {short}"),
+        format!("{name} on cpu"),
+        format!("{name} {era} on cpu"),
+        format!("{name} on cpu {short}"),
+    ];
+    Ok((class, Site { keys }))
+}
+
+fn class_of<'a>(
+    classes: &'a Classes,
+    engine: &str,
+) -> Result<(&'a String, &'a EngineClass), CatalogError> {
+    let holds = |class: &EngineClass| class.engines.iter().any(|one| one == engine);
+    classes
+        .engines
+        .iter()
+        .find(|(_, class)| holds(class))
+        .or_else(|| classes.engines.iter().find(|(name, _)| *name == OTHER))
+        .ok_or_else(|| CatalogError::Missing { id: format!("calibration/class: engine.{OTHER}") })
 }
 
 /// The class of engines that no class names.

@@ -11,6 +11,7 @@
 //! | what model is in this file? | [`from_file`] |
 //! | how good are the bytes on measured rows? | [`memory_accuracy`] |
 //! | how long does a step take, how long a prompt? | [`decode`], [`prefill`] |
+//! | and on a CPU, in part or alone? | [`offload`], [`processor`] |
 //! | which constants hold for an engine on a device? | [`calibration`], [`fit`] |
 //! | how good are the speeds on measured rows? | [`case`], [`accuracy`] |
 //! | what do the user's own measurements say? | [`import`], [`fit::local`] |
@@ -36,6 +37,7 @@ pub mod placement;
 pub mod pool;
 pub mod power;
 pub mod prefill;
+pub mod processor;
 pub mod rate;
 pub mod recipe;
 pub mod room;

@@ -50,6 +50,12 @@ pub enum MemoryError {
         /// The stack.
         stack: &'static str,
     },
+    /// Nothing can be put on accelerators where there are none.
+    #[error("{machine} has no accelerator: all of a model lies in its memory")]
+    NoAccelerator {
+        /// The machine.
+        machine: String,
+    },
     /// Layers cannot be kept on a host that is the device.
     #[error("{machine} shares one memory between CPU and GPU: no layer can be kept out of it")]
     OneMemory {
@@ -150,18 +156,18 @@ pub struct Memory {
     pub runtime_bytes: Estimate<Bytes>,
     /// Vision tower, when images are asked for.
     pub vision_bytes: Option<Estimate<Bytes>>,
-    /// Sum of what is on the accelerators.
+    /// Sum of what is on the accelerators; in the machine's memory where it has none.
     pub total_bytes: Estimate<Bytes>,
-    /// What the accelerators offer.
-    pub usable_bytes: Bytes,
-    /// Kept free: the larger of 0.5 GiB and 3 %.
-    pub margin_bytes: Bytes,
-    /// Whether it fits.
-    pub verdict: Verdict,
+    /// What the accelerators offer, or the machine's memory; `None` when that is not known.
+    pub usable_bytes: Option<Bytes>,
+    /// Kept free: the larger of 0.5 GiB and 3 %; a tenth of a machine's memory.
+    pub margin_bytes: Option<Bytes>,
+    /// Whether it fits; `None` when it is not known how much there is.
+    pub verdict: Option<Verdict>,
     /// Longest context per stream that still fits, up to the model's own limit.
     pub largest_context_tokens: Option<u64>,
-    /// Streams of this context that fit at once.
-    pub streams_that_fit: u64,
+    /// Streams of this context that fit at once; `None` when it is not known how much memory there is.
+    pub streams_that_fit: Option<u64>,
     /// What lies where, under engines that deal layers out between host and devices.
     pub spread: Option<Spread>,
     /// The pool of blocks, under engines that take a share of the device at start.
@@ -194,8 +200,12 @@ impl Holding<'_> {
     /// # Errors
     /// When a fact about the engine or the machine is missing.
     pub fn memory(&self, ask: Ask) -> Result<Memory, MemoryError> {
-        let unified = self.machine.devices.iter().all(Device::is_unified);
+        let unified = self.machine.is_unified();
         let allocation = self.allocation()?;
+        let placed = self.setting.spreads() || self.setting.device_share.is_some();
+        if self.machine.cpu.is_some() && placed {
+            return Err(MemoryError::NoAccelerator { machine: self.machine.name.clone() });
+        }
         if self.setting.spreads() {
             if allocation != Allocation::Cells {
                 return Err(MemoryError::NotSpread { engine: self.setup.engine.name.clone() });
@@ -251,11 +261,11 @@ impl Holding<'_> {
             runtime_bytes: parts.runtime,
             vision_bytes: ask.vision.then_some(parts.vision),
             total_bytes: total,
-            usable_bytes: usable,
-            margin_bytes: margin,
-            verdict: verdict(total, usable, margin),
+            usable_bytes: Some(usable),
+            margin_bytes: Some(margin),
+            verdict: Some(verdict(total, usable, margin)),
             largest_context_tokens: largest,
-            streams_that_fit,
+            streams_that_fit: Some(streams_that_fit),
             spread: None,
             pool: None,
             terms: self.terms(ask, &parts, usable, margin),
@@ -342,7 +352,7 @@ impl Holding<'_> {
     fn parts(&self, ask: Ask) -> Result<Parts, MemoryError> {
         let engine = self.setup.engine;
         let allocation = self.allocation()?;
-        let unified = self.machine.devices.iter().all(Device::is_unified);
+        let unified = self.machine.is_unified();
         let devices: u32 = self.machine.devices.iter().map(|device| device.count).sum();
         // llama.cpp looks embeddings up on the host; on unified memory that is the same memory.
         let weights = match allocation {

@@ -173,16 +173,20 @@ parameters! {
     DecodePower = "decode_power",
     /// Power that prefill would draw without a limit, of the rated power.
     PrefillPower = "prefill_power",
-    /// Share of the host's memory bandwidth that experts in host memory are read with.
+    /// Share of the nominal bandwidth of a host's memory that weights are read with.
     HostShare = "host_share",
+    /// Share of what a test of reading reached that weights are read with.
+    HostRead = "host_read",
     /// Host memory bandwidth in GB/s, where it is not given.
     HostBandwidth = "host_bandwidth",
     /// Arithmetic of one core in matrix products of many columns, in GFLOP/s.
     HostCore = "host_core",
     /// … in products of experts, relative to dense ones.
     HostExperts = "host_experts",
-    /// … in attention, in GFLOP/s.
+    /// … in attention of a generation step, in GFLOP/s.
     HostAttention = "host_attention",
+    /// … in attention of a prompt, in GFLOP/s.
+    HostPromptAttention = "host_prompt_attention",
     /// Reading weights on the host for several columns, relative to one.
     HostBatchRead = "host_batch_read",
     /// Arithmetic of each further column on the host, relative to one of many.

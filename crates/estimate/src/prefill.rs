@@ -117,7 +117,7 @@ fn scan(run: &Run<'_>, constants: &Constants, tokens: f64) -> f64 {
 
 /// Pairs of query and key positions: each of `tokens` queries sees what is before it, at most
 /// `limit` positions.
-fn positions_seen(limit: f64, tokens: f64, depth: f64) -> f64 {
+pub(crate) fn positions_seen(limit: f64, tokens: f64, depth: f64) -> f64 {
     if depth + tokens <= limit {
         return tokens * depth + tokens * tokens / 2.0;
     }

@@ -74,6 +74,38 @@ pub enum Link {
     },
 }
 
+/// Bandwidth of a host's memory, and what it was read off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HostBandwidth {
+    /// The nominal one.
+    Nominal(BytesPerSec),
+    /// The nominal one, worked out from what is installed.
+    Channels {
+        /// Channels with a module.
+        channels: u32,
+        /// Millions of transfers a second.
+        mt_per_s: u32,
+    },
+    /// What a test of reading reached.
+    Measured(BytesPerSec),
+}
+
+impl HostBandwidth {
+    /// Bytes of one transfer of a channel: 64 bits of data. Source: JEDEC JESD79-4 and JESD79-5, whose
+    /// two 32-bit halves of a module count as one channel here.
+    const TRANSFER: f64 = 8.0;
+
+    /// The figure.
+    pub fn rate(self) -> BytesPerSec {
+        match self {
+            Self::Nominal(rate) | Self::Measured(rate) => rate,
+            Self::Channels { channels, mt_per_s } => {
+                BytesPerSec::new(Self::TRANSFER * f64::from(channels) * f64::from(mt_per_s) * 1e6)
+            }
+        }
+    }
+}
+
 /// Weights in host memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Host {
@@ -83,8 +115,8 @@ pub struct Host {
     pub base: f64,
     /// Share of the layers whose caches lie there and whose attention the CPU computes.
     pub attention: f64,
-    /// Bandwidth of the host's memory in bytes per second; `None` = the constant's value.
-    pub bandwidth: Option<f64>,
+    /// Bandwidth of the host's memory; `None` = the constant's value.
+    pub bandwidth: Option<HostBandwidth>,
     /// Cores of the CPU; `None` = unknown, and its arithmetic counts nothing.
     pub cores: Option<f64>,
 }

@@ -1,6 +1,6 @@
 //! How a machine would run a model: engine, stack, and the constants that hold for them.
 
-use localrig_facts::calibration::MachineConstants;
+use localrig_facts::calibration::{EngineClass, MachineConstants};
 use localrig_facts::engine::Engine;
 use localrig_facts::format::{Container, Format};
 use localrig_facts::gpu::{Gpu, Stack};
@@ -8,7 +8,7 @@ use localrig_facts::machine::{Device, Machine};
 use localrig_facts::measured::Phase;
 use localrig_facts::{Catalog, CatalogError, Id};
 
-use crate::calibration::{Calibration, Measured, Placed, Seen, place};
+use crate::calibration::{Calibration, Measured, Placed, Seen, Site, place, place_on_cpu};
 use crate::parameter::Constants;
 use crate::rate::MissingFact;
 
@@ -30,6 +30,22 @@ pub enum SetupError {
         supported: String,
         /// Stacks of the device.
         offered: String,
+    },
+    /// The engine has no backend for a CPU alone.
+    #[error("{engine} does not run on {cpu} without an accelerator: it supports {supported}")]
+    NoCpuBackend {
+        /// The engine.
+        engine: String,
+        /// The CPU.
+        cpu: String,
+        /// Stacks of the engine.
+        supported: String,
+    },
+    /// The engine has such a backend, and nobody measured it.
+    #[error("nobody measured the CPU backend of {engine}")]
+    NotMeasuredOnCpu {
+        /// The engine.
+        engine: String,
     },
     /// The engine does not read the format's files.
     #[error("{engine} does not read {format} ({container} files)")]
@@ -68,6 +84,12 @@ pub enum SpeedError {
     /// The CPU computes a part, and how fast its memory is was not said.
     #[error("the bandwidth of the host's memory is not known: give it with --host-bandwidth")]
     HostBandwidth,
+    /// The CPU is the machine, and how fast its memory is was not said.
+    #[error(
+        "the bandwidth of the memory is not known: name the memory with --memory-kit, or give its bandwidth \
+         with --host-bandwidth"
+    )]
+    CpuBandwidth,
     /// The CPU computes a part for several streams, and how many cores it has was not said.
     #[error("the cores of the host's CPU are not known: give them with --host-cores")]
     HostCores,
@@ -94,6 +116,21 @@ pub struct Setup<'a> {
     pub places: Vec<Place<'a>>,
     /// What holds of any machine.
     pub machine: &'a MachineConstants,
+    /// What it makes of a CPU, where there is no device.
+    pub cpu: Option<OnCpu<'a>>,
+}
+
+/// An engine on a CPU without an accelerator.
+#[derive(Clone, Debug)]
+pub struct OnCpu<'a> {
+    /// Catalog id of the CPU.
+    pub id: Id,
+    /// The engine's class.
+    pub class: &'a EngineClass,
+    /// Its place in the hierarchy of constants.
+    pub site: Site,
+    /// The constants.
+    pub constants: Constants,
 }
 
 /// An engine on one kind of device.
@@ -140,6 +177,7 @@ pub const fn stack_word(stack: Stack) -> &'static str {
         Stack::Xla => "XLA",
         Stack::Neuron => "Neuron",
         Stack::Proprietary => "its own stack",
+        Stack::Cpu => "the CPU",
     }
 }
 
@@ -167,6 +205,9 @@ impl<'a> Setup<'a> {
                 container: readable,
             });
         }
+        if let Some((id, cpu)) = machine.cpu {
+            return Self::on_cpu(catalog, engine_id, engine, id, &cpu.name);
+        }
         for device in &machine.devices {
             check_age(engine, device.gpu)?;
         }
@@ -193,9 +234,6 @@ impl<'a> Setup<'a> {
             }
         }
         let Some((_, stack, places)) = best else {
-            let words = |stacks: &[Stack]| {
-                stacks.iter().map(|stack| stack_word(*stack)).collect::<Vec<_>>().join(", ")
-            };
             let device = machine.devices.iter().find(|device| {
                 !engine.stacks.iter().any(|stack| device.gpu.stacks.contains(stack))
             });
@@ -207,8 +245,38 @@ impl<'a> Setup<'a> {
                 offered: gpu.map_or_else(String::new, |gpu| words(&gpu.stacks)),
             });
         };
-        Ok(Self { engine_id, engine, stack, places, machine: catalog.machine_constants()? })
+        let machine = catalog.machine_constants()?;
+        Ok(Self { engine_id, engine, stack, places, machine, cpu: None })
     }
+
+    /// The engine on a CPU alone.
+    fn on_cpu(
+        catalog: &'a Catalog,
+        engine_id: &'a Id,
+        engine: &'a Engine,
+        id: &Id,
+        name: &str,
+    ) -> Result<Self, SetupError> {
+        if !engine.backends.iter().any(|backend| backend.starts_with("cpu")) {
+            return Err(SetupError::NoCpuBackend {
+                engine: engine.name.clone(),
+                cpu: name.to_owned(),
+                supported: words(&engine.stacks),
+            });
+        }
+        let (class, site) = place_on_cpu(catalog, engine_id.short(), id)?;
+        if !class.measured_on_cpu {
+            return Err(SetupError::NotMeasuredOnCpu { engine: engine.name.clone() });
+        }
+        let constants = Calibration::of(catalog)?.constants(&site);
+        let cpu = Some(OnCpu { id: id.clone(), class, site, constants });
+        let machine = catalog.machine_constants()?;
+        Ok(Self { engine_id, engine, stack: Stack::Cpu, places: Vec::new(), machine, cpu })
+    }
+}
+
+fn words(stacks: &[Stack]) -> String {
+    stacks.iter().map(|stack| stack_word(*stack)).collect::<Vec<_>>().join(", ")
 }
 
 fn place_on<'a>(

@@ -16,9 +16,10 @@ use crate::link::taken_for;
 use crate::memory::Offloaded;
 use crate::parameter::{Constants, Parameter};
 use crate::prefill::prefill;
+use crate::processor::{self, whole};
 use crate::rate::{Rates, rates};
-use crate::run::{Host, Link, Run, Split};
-use crate::setup::{Setup, SpeedError};
+use crate::run::{Host, HostBandwidth, Link, Run, Split};
+use crate::setup::{OnCpu, Setup, SpeedError};
 use crate::work::Work;
 
 mod derivation;
@@ -75,12 +76,23 @@ impl Stage<'_> {
     }
 }
 
+/// A CPU that holds the whole model.
+#[derive(Clone, Copy, Debug)]
+struct Alone {
+    constants: Constants,
+    host: Host,
+    chunk_tokens: f64,
+}
+
 /// A model on a machine, ready to be asked for speeds.
 #[derive(Clone, Debug)]
 pub struct Pace<'a> {
     work: &'a Work,
     intervals: &'a Intervals,
+    /// Empty where a CPU computes alone.
     stages: Vec<Stage<'a>>,
+    /// The CPU of a machine without accelerators.
+    cpu: Option<Alone>,
     seen: Seen,
     /// What has been measured on each kind of device.
     measured: Vec<Measured>,
@@ -102,7 +114,7 @@ pub struct Pace<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HostFacts {
     /// Bandwidth of its memory.
-    pub bandwidth: BytesPerSec,
+    pub bandwidth: HostBandwidth,
     /// Cores of its CPU.
     pub cores: Option<u32>,
 }
@@ -148,6 +160,7 @@ impl<'a> Pace<'a> {
             intervals: catalog.intervals()?,
             handover: Seconds::us(catalog.machine_constants()?.handover_us),
             stages,
+            cpu: None,
             seen: setup.places.iter().map(|place| place.seen).max().unwrap_or(Seen::Neither),
             measured: setup.places.iter().map(|place| place.measured).collect(),
             own_rows: setup.places.iter().map(|place| place.own_rows).min().unwrap_or(0),
@@ -159,6 +172,37 @@ impl<'a> Pace<'a> {
                 .collect(),
             uncut,
             offloaded: None,
+        })
+    }
+
+    /// The pace of a model on a CPU alone, with the bandwidth of its memory and its cores.
+    ///
+    /// # Errors
+    /// When the calibration is not in the catalog.
+    pub fn on_cpu(
+        catalog: &'a Catalog,
+        on: &OnCpu<'_>,
+        work: &'a Work,
+        bandwidth: HostBandwidth,
+        cores: u32,
+    ) -> Result<Self, SpeedError> {
+        Ok(Self {
+            work,
+            intervals: catalog.intervals()?,
+            stages: Vec::new(),
+            cpu: Some(Alone {
+                constants: on.constants,
+                host: whole(bandwidth, f64::from(cores)),
+                chunk_tokens: on.class.chunk_tokens as f64,
+            }),
+            seen: Seen::Neither,
+            measured: Vec::new(),
+            own_rows: 0,
+            worth: catalog.priors()?.local.worth,
+            uncut: false,
+            handover: Seconds::ZERO,
+            offloaded: None,
+            stacks: vec![on.site.key(Level::Stack).to_owned()],
         })
     }
 
@@ -225,7 +269,7 @@ impl<'a> Pace<'a> {
     #[must_use]
     pub fn with_host(mut self, offloaded: Offloaded, host: HostFacts) -> Self {
         for stage in &mut self.stages {
-            stage.host = Some(offloaded.host(host.bandwidth.get(), host.cores.map(f64::from)));
+            stage.host = Some(offloaded.host(host.bandwidth, host.cores.map(f64::from)));
         }
         self.offloaded = Some((offloaded, host));
         self
@@ -252,6 +296,9 @@ impl<'a> Pace<'a> {
 
     /// The step, summed over devices.
     pub fn step(&self, depth: f64, streams: f64) -> Step {
+        if let Some(cpu) = &self.cpu {
+            return processor::step(self.work, cpu.host, &cpu.constants, depth, streams);
+        }
         let parts = self.stages.iter().map(|stage| {
             let run = stage.run(self.work);
             step(&run, &stage.constants, depth, streams).scaled(stage.share)
@@ -279,14 +326,7 @@ impl<'a> Pace<'a> {
 
     /// Time to read a prompt of `tokens` after `depth` cached ones, and to give the first token.
     pub fn prefill(&self, tokens: u64, depth: u64) -> PrefillSpeed {
-        let time: f64 = self
-            .stages
-            .iter()
-            .map(|stage| {
-                let run = stage.run(self.work);
-                prefill(&run, &stage.constants, tokens as f64, depth as f64).total * stage.share
-            })
-            .sum();
+        let time = self.prompt(tokens as f64, depth as f64);
         let worst = self.stages.iter().map(|stage| stage.rates.basis).max();
         let basis = self.basis().max(worst.unwrap_or(Basis::Modelled));
         let factor = self.factor(Kind::Prefill, depth + tokens, 1);
@@ -300,9 +340,23 @@ impl<'a> Pace<'a> {
         }
     }
 
+    /// Time to read a prompt, in seconds.
+    fn prompt(&self, tokens: f64, depth: f64) -> f64 {
+        if let Some(cpu) = &self.cpu {
+            let Alone { constants, host, chunk_tokens } = cpu;
+            let prompt = [tokens, depth];
+            return processor::prefill(self.work, *host, constants, *chunk_tokens, prompt).total;
+        }
+        let stages = self.stages.iter().map(|stage| {
+            let run = stage.run(self.work);
+            prefill(&run, &stage.constants, tokens, depth).total * stage.share
+        });
+        stages.sum()
+    }
+
     /// Half-width of the 80 % interval, as a factor.
     fn factor(&self, kind: Kind, depth: u64, streams: u64) -> f64 {
-        if self.offloaded.is_some() {
+        if self.offloaded.is_some() || self.cpu.is_some() {
             // Channels and sockets of hosts decide, and few have been measured: the widest.
             return half_width(self.intervals, kind, self.work.is_mixture(), Seen::Neither);
         }
@@ -320,6 +374,9 @@ impl<'a> Pace<'a> {
 
     /// What the figures rest on, in one line for people.
     pub fn grounds(&self) -> String {
+        if let Some(cpu) = &self.cpu {
+            return cpu_grounds(&cpu.host, self.work);
+        }
         let mut device = self.device_grounds();
         if self.uncut {
             let Heads { query, key } = self.work.heads;
@@ -340,7 +397,7 @@ impl<'a> Pace<'a> {
                 format!(
                     "{device}; the CPU reads {:.2} GB of every token's weights from memory of {:.0} GB/s{cores}",
                     read.to_gb(),
-                    host.bandwidth.to_gb_per_s()
+                    host.bandwidth.rate().to_gb_per_s()
                 )
             }
         }
@@ -365,6 +422,31 @@ impl<'a> Pace<'a> {
                 "no measured rows of this engine on this kind of device: constants of its parts"
                     .to_owned()
             }
+        }
+    }
+}
+
+/// What figures of a CPU alone rest on.
+fn cpu_grounds(host: &Host, work: &Work) -> String {
+    let memory = host.bandwidth.map_or_else(String::new, |bandwidth| {
+        format!(" from memory {}", bandwidth_words(bandwidth))
+    });
+    let cores = host.cores.unwrap_or_default();
+    format!(
+        "two cores of one server, the only CPU that was measured: {:.2} GB of weights are read for every token{memory}, \
+         and {cores} cores compute like those two",
+        work.active_bytes().to_gb()
+    )
+}
+
+/// A bandwidth with what it was read off.
+fn bandwidth_words(bandwidth: HostBandwidth) -> String {
+    let rate = format!("{:.1} GB/s", bandwidth.rate().to_gb_per_s());
+    match bandwidth {
+        HostBandwidth::Nominal(_) => format!("of {rate} nominal"),
+        HostBandwidth::Measured(_) => format!("that was measured to be read at {rate}"),
+        HostBandwidth::Channels { channels, mt_per_s } => {
+            format!("of {rate} nominal ({channels} channels of 8 bytes at {mt_per_s} MT/s)")
         }
     }
 }

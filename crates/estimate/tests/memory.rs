@@ -12,6 +12,7 @@ use localrig_estimate::answer::{Answer, EstimateError, Question, Speed, estimate
 use localrig_estimate::context::KvType;
 use localrig_estimate::memory::{Ask, MemoryError, Setting, Verdict};
 use localrig_estimate::placement::SplitMode;
+use localrig_estimate::run::HostBandwidth;
 use localrig_facts::Catalog;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
@@ -74,6 +75,10 @@ fn answer(asked: &Asked) -> Result<Answer, EstimateError> {
     )
 }
 
+fn nominal(gb_per_s: f64) -> HostBandwidth {
+    HostBandwidth::Nominal(BytesPerSec::gb_per_s(gb_per_s))
+}
+
 fn gpu_layers(layers: u32) -> Setting {
     Setting { gpu_layers: Some(layers), ..Setting::OWN }
 }
@@ -81,15 +86,15 @@ fn gpu_layers(layers: u32) -> Setting {
 #[test]
 fn the_most_layers_named_fit_and_one_more_does_not() {
     let plain = answer(&LLAMA).unwrap();
-    assert_eq!(plain.memory.verdict, Verdict::No);
+    assert_eq!(plain.memory.verdict, Some(Verdict::No));
     let limit = plain.limits.unwrap().gpu_layers.unwrap();
     assert_eq!(limit.setting, format!("--gpu-layers {}", limit.layers));
     let verdict = |layers| {
         let setting = gpu_layers(layers);
         answer(&Asked { setting, ..LLAMA }).unwrap().memory.verdict
     };
-    assert_eq!(verdict(limit.layers), Verdict::Fits);
-    assert_ne!(verdict(limit.layers + 1), Verdict::Fits);
+    assert_eq!(verdict(limit.layers), Some(Verdict::Fits));
+    assert_ne!(verdict(limit.layers + 1), Some(Verdict::Fits));
 }
 
 #[test]
@@ -101,9 +106,9 @@ fn the_fewest_experts_on_the_host_that_are_named_fit_and_one_less_does_not() {
         answer(&Asked { setting, ..OSS }).unwrap().memory
     };
     let held = memory(limit.layers);
-    assert_eq!(held.verdict, Verdict::Fits);
+    assert_eq!(held.verdict, Some(Verdict::Fits));
     assert_eq!(held.spread.unwrap().host.total_bytes.value, limit.host_bytes);
-    assert_ne!(memory(limit.layers - 1).verdict, Verdict::Fits);
+    assert_ne!(memory(limit.layers - 1).verdict, Some(Verdict::Fits));
 }
 
 #[test]
@@ -113,12 +118,15 @@ fn a_host_that_is_too_small_is_said() {
         answer(&Asked { setting, ..LLAMA }).unwrap().memory
     };
     let small = asked(16.0);
-    assert_eq!(small.verdict, Verdict::No);
+    assert_eq!(small.verdict, Some(Verdict::No));
     assert_eq!(small.spread.unwrap().host.verdict, Some(Verdict::No));
-    assert_eq!(asked(64.0).verdict, Verdict::Fits);
+    assert_eq!(asked(64.0).verdict, Some(Verdict::Fits));
     // Not given is not known: the devices decide, and the host has no verdict.
     let unknown = answer(&Asked { setting: gpu_layers(40), ..LLAMA }).unwrap().memory;
-    assert_eq!((unknown.verdict, unknown.spread.unwrap().host.verdict), (Verdict::Fits, None));
+    assert_eq!(
+        (unknown.verdict, unknown.spread.unwrap().host.verdict),
+        (Some(Verdict::Fits), None)
+    );
 }
 
 #[test]
@@ -179,7 +187,7 @@ fn no_speed_is_given_for_a_host_of_unknown_bandwidth() {
     let offloaded = |bandwidth: Option<f64>| {
         let setting = Setting {
             host_expert_layers: Some(27),
-            host_bandwidth: bandwidth.map(BytesPerSec::gb_per_s),
+            host_bandwidth: bandwidth.map(nominal),
             ..Setting::OWN
         };
         answer(&Asked { setting, ..OSS }).unwrap()
@@ -196,7 +204,7 @@ fn no_speed_is_given_for_a_host_of_unknown_bandwidth() {
 
 #[test]
 fn attention_on_the_host_has_a_speed_with_an_empty_context_only() {
-    let setting = Setting { host_bandwidth: Some(BytesPerSec::gb_per_s(90.0)), ..gpu_layers(43) };
+    let setting = Setting { host_bandwidth: Some(nominal(90.0)), ..gpu_layers(43) };
     let answer = answer(&Asked { setting, ..LLAMA }).unwrap();
     let speed = answer.speed.unwrap();
     assert_eq!(speed.decode.len(), 1);
@@ -210,7 +218,7 @@ fn attention_on_the_host_has_a_speed_with_an_empty_context_only() {
 fn the_cores_of_the_host_bound_its_attention_and_its_batches() {
     let speed = |cores: u32, streams: u64| {
         let setting = Setting {
-            host_bandwidth: Some(BytesPerSec::gb_per_s(90.0)),
+            host_bandwidth: Some(nominal(90.0)),
             host_cores: Some(cores),
             ..gpu_layers(43)
         };
@@ -233,7 +241,7 @@ fn the_cores_of_the_host_bound_its_attention_and_its_batches() {
     assert!(four < few[0] / 1.3 && four > few[0] / 4.0, "{four} {few:?}");
     assert!(per_stream(&speed(16, 4))[0] > four);
 
-    let setting = Setting { host_bandwidth: Some(BytesPerSec::gb_per_s(90.0)), ..gpu_layers(43) };
+    let setting = Setting { host_bandwidth: Some(nominal(90.0)), ..gpu_layers(43) };
     let unknown = answer(&Asked { setting, streams: 4, ..LLAMA }).unwrap();
     assert!(unknown.speed.is_none());
     assert!(unknown.missing[0].contains("--host-cores"), "{:?}", unknown.missing);
@@ -246,7 +254,7 @@ fn more_streams_than_a_server_runs_are_refused_whatever_fits() {
     let most =
         MemoryError::TooManyStreams { engine: "llama.cpp".to_owned(), most: 256, asked: 257 };
     assert_eq!(error, EstimateError::Memory(most));
-    assert_eq!(answer(&asked(256)).unwrap().memory.streams_that_fit, 256);
+    assert_eq!(answer(&asked(256)).unwrap().memory.streams_that_fit, Some(256));
     // Nobody says how many vLLM runs: the pool decides.
     let vllm = Asked { engine: "vllm", format: "safetensors-bf16", ..asked(2000) };
     assert!(answer(&vllm).is_ok());
@@ -285,12 +293,15 @@ fn requests_are_admitted_while_the_pool_has_blocks() {
     let memory = answer(&asked).unwrap().memory;
     let pool = memory.pool.unwrap();
     assert_eq!((pool.tensor_parallel, pool.stages, pool.device_share), (2, 1, 0.92));
-    assert_eq!((memory.verdict, memory.streams_that_fit), (Verdict::Fits, pool.requests.low));
+    assert_eq!(
+        (memory.verdict, memory.streams_that_fit),
+        (Some(Verdict::Fits), Some(pool.requests.low))
+    );
     // 64 layers, 4 of 8 heads of 128 on each card, keys and values, 16 bits, 16 tokens.
     let block = 64.0 * 4.0 * 128.0 * 2.0 * 2.0 * 16.0;
     assert_eq!(pool.tokens.value.get(), (pool.pool_bytes.value.get() / block).floor() * 16.0);
     let more = |streams| answer(&Asked { streams, ..asked.clone() }).unwrap().memory.verdict;
-    assert_eq!(more(pool.requests.value + 1), Verdict::No);
+    assert_eq!(more(pool.requests.value + 1), Some(Verdict::No));
     let less = Setting { device_share: Some(0.6), ..Setting::OWN };
     let less = answer(&Asked { setting: less, ..asked }).unwrap().memory.pool.unwrap();
     assert!(less.tokens.value < pool.tokens.value);
@@ -377,7 +388,7 @@ fn caches_of_mlx_grow_without_padding() {
     assert_eq!(kv.get(), 12.0 * row * (10_240.0 + 127.0 + 2048.0));
     let raised = Setting { device_share: Some(0.9), ..Setting::OWN };
     let usable = answer(&Asked { setting: raised, ..asked }).unwrap().memory.usable_bytes;
-    assert!((usable.to_gib() - 86.4).abs() < 1e-9);
+    assert!((usable.unwrap().to_gib() - 86.4).abs() < 1e-9);
 }
 
 #[test]

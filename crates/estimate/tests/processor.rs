@@ -23,7 +23,15 @@ struct SpeedRow {
     params_active: f64,
     threads: u32,
     test: String,
+    quant: String,
+    active_bytes_per_token: f64,
+    n_prompt: f64,
+    depth: u64,
     avg_ts: f64,
+    #[serde(rename = "bw_before_GBs")]
+    before: f64,
+    #[serde(rename = "bw_after_GBs")]
+    after: f64,
 }
 
 /// Generation of several sequences at a time.
@@ -50,6 +58,57 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut all: Vec<f64> = values.into_iter().collect();
     all.sort_by(f64::total_cmp);
     f64::midpoint(all[(all.len() - 1) / 2], all[all.len() / 2])
+}
+
+#[test]
+fn weights_are_read_with_the_share_that_generation_says() {
+    let rows = rows::<SpeedRow>("measured/processor_speed.csv");
+    let own = rows.iter().filter(|row| row.test == "tg" && row.depth == 0);
+    let share = |row: &SpeedRow| {
+        row.avg_ts * row.active_bytes_per_token / f64::midpoint(row.before, row.after) / 1e9
+    };
+    let share = median(own.map(share));
+    assert!(
+        (constants()[Parameter::HostRead] - (share * 100.0).round() / 100.0).abs() < 1e-9,
+        "{share}"
+    );
+}
+
+/// Hidden width, and multiply-adds of attention in all layers for each position a query sees: Llama and
+/// Qwen2 shapes with a vocabulary of 32,000.
+const SHAPES: [(&str, f64, f64); 4] = [
+    ("d135m", 576.0, 30.0 * 2.0 * 9.0 * 64.0),
+    ("d500m", 896.0, 24.0 * 2.0 * 14.0 * 64.0),
+    ("d1b", 2048.0, 16.0 * 2.0 * 32.0 * 64.0),
+    ("d3b", 3072.0, 28.0 * 2.0 * 24.0 * 128.0),
+];
+
+#[test]
+fn attention_of_prompts_is_what_tells_small_models_from_large_ones() {
+    let rows = rows::<SpeedRow>("measured/processor_speed.csv");
+    // Arithmetic of a core in the products of each row, by format, when attention runs at `rate`.
+    let spread = |rate: f64| {
+        let mut by_format: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.test == "pp") {
+            let Some((_, hidden, pairs)) = SHAPES.iter().find(|one| one.0 == row.model) else {
+                continue;
+            };
+            let attention = 2.0 * pairs * row.n_prompt / 2.0 / (rate * 1e9);
+            let time = f64::from(row.threads) / row.avg_ts - attention;
+            let products = 2.0 * (row.params_active - 32_000.0 * hidden);
+            by_format.entry(&row.quant).or_default().push((products / time).ln());
+        }
+        by_format
+            .values()
+            .flat_map(|all| {
+                let middle = median(all.iter().copied());
+                all.iter().map(move |one| (one - middle).abs())
+            })
+            .sum::<f64>()
+    };
+    let rates = (5..=100).map(f64::from);
+    let best = rates.min_by(|a, b| spread(*a).total_cmp(&spread(*b))).unwrap();
+    assert!((constants()[Parameter::HostPromptAttention] - best).abs() < 1e-9, "{best}");
 }
 
 #[test]

@@ -11,14 +11,14 @@ use localrig_estimate::parameter::{Constants, Parameter};
 use localrig_estimate::prefill::prefill;
 use localrig_estimate::rate::{Rates, rates};
 use localrig_estimate::recipe::Recipe;
-use localrig_estimate::run::{Host, Link, Run, Split};
+use localrig_estimate::run::{Host, HostBandwidth, Link, Run, Split};
 use localrig_estimate::speculative::{Draft, time_per_token};
 use localrig_estimate::speed::faster;
 use localrig_estimate::work::Work;
 use localrig_facts::format::Format;
 use localrig_facts::gpu::{Gpu, Stack};
 use localrig_facts::model::Model;
-use localrig_facts::unit::TokensPerSec;
+use localrig_facts::unit::{BytesPerSec, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use proptest::prelude::*;
 
@@ -161,7 +161,7 @@ proptest! {
         let limited = |power_limit| Run { power_limit: Some(power_limit), ..plain };
         let time = |run: &Run<'_>| step(run, constants, 1000.0, 1.0).total;
         prop_assert!(time(&limited(watts - less)) >= time(&limited(watts)));
-        let slow_host = |share| Run { host: Some(Host { experts: share, base: share, attention: share, bandwidth: Some(20e9), cores: Some(4.0) }), ..plain };
+        let slow_host = |share| Run { host: Some(Host { experts: share, base: share, attention: share, bandwidth: Some(HostBandwidth::Nominal(BytesPerSec::gb_per_s(20.0))), cores: Some(4.0) }), ..plain };
         // A host slower than the device: what is there costs more.
         prop_assert!(time(&slow_host(share)) >= time(&slow_host(share / 2.0)));
     }

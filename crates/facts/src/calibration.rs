@@ -145,6 +145,9 @@ pub struct EngineClass {
     /// Whether its server runs a fixed number of requests at once, set when it starts.
     #[serde(default)]
     pub slots: bool,
+    /// Whether it computes on a CPU with llama.cpp's kernels, the only ones that were measured there.
+    #[serde(default)]
+    pub measured_on_cpu: bool,
 }
 
 /// How an engine uses several devices unless told otherwise.

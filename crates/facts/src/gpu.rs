@@ -162,6 +162,9 @@ pub enum Stack {
     Neuron,
     /// Any other maker-specific stack.
     Proprietary,
+    /// No accelerator: the CPU computes. No data sheet lists it.
+    #[serde(skip)]
+    Cpu,
 }
 
 /// Memory of an accelerator.

@@ -1,9 +1,10 @@
-//! Machines named on a command line: a card, several cards, a chip with its memory, a system.
+//! Machines named on a command line: a card, several cards, a chip with its memory, a system, a CPU.
 
 use crate::catalog::{Catalog, CatalogError};
 use crate::gpu::{Gpu, GpuKind};
 use crate::id::Id;
-use crate::resolve::{Candidate, resolve};
+use crate::part::Cpu;
+use crate::resolve::{Candidate, ResolveError, resolve};
 use crate::system::{System, Variant};
 use crate::unit::Bytes;
 
@@ -25,8 +26,10 @@ pub struct Device<'a> {
 pub struct Machine<'a> {
     /// What it is called in answers: `2x NVIDIA GeForce RTX 5090`.
     pub name: String,
-    /// Its accelerators, in the order given.
+    /// Its accelerators, in the order given; none where the CPU computes.
     pub devices: Vec<Device<'a>>,
+    /// The CPU that computes, of a machine without accelerators.
+    pub cpu: Option<(&'a Id, &'a Cpu)>,
     /// The system and the variant of it, for machines bought whole.
     pub system: Option<(&'a Id, &'a System, &'a Variant)>,
     /// How many such systems work together; 1 for everything else.
@@ -64,6 +67,20 @@ pub enum MachineError {
         /// What was written.
         text: String,
     },
+    /// A CPU where accelerators are asked for.
+    #[error("{name} is a CPU, not an accelerator")]
+    NoAccelerator {
+        /// The CPU.
+        name: String,
+    },
+    /// A CPU with a memory size, a count, or a card beside it.
+    #[error("{name} is a machine by itself: `{text}` says more than its name")]
+    CpuByItself {
+        /// The CPU.
+        name: String,
+        /// What was written.
+        text: String,
+    },
     /// The memory size is not in the catalog.
     #[error("missing fact: memory.sizes_gib of {id}")]
     NoMemory {
@@ -76,6 +93,7 @@ pub enum MachineError {
 enum Found<'a> {
     Gpu(&'a Id, &'a Gpu),
     System(&'a Id, &'a System),
+    Cpu(&'a Id, &'a Cpu),
 }
 
 /// Reads a machine: `RTX 5090`, `2x RTX 3090`, `RTX PRO 6000 Workstation + RTX 5090`,
@@ -99,7 +117,35 @@ pub fn parse_machine<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>
             (system, units) = (machine.system, count);
         }
     }
-    Ok(Machine { name: names.join(" + "), devices, system, units })
+    Ok(Machine { name: names.join(" + "), devices, cpu: None, system, units })
+}
+
+/// Reads a machine as [`parse_machine`] does, or the name of a CPU that computes without accelerators:
+/// `Ryzen 9 9950X`.
+///
+/// # Errors
+/// As [`parse_machine`]; and when something is added to the name of a CPU.
+pub fn parse_machine_or_cpu<'a>(
+    catalog: &'a Catalog,
+    text: &str,
+) -> Result<Machine<'a>, MachineError> {
+    let error = match parse_machine(catalog, text) {
+        Err(error @ MachineError::NoAccelerator { .. }) => error,
+        other => return other,
+    };
+    match (find(catalog, text), error) {
+        (Ok(Found::Cpu(id, cpu)), _) => Ok(Machine {
+            name: cpu.name.clone(),
+            devices: Vec::new(),
+            cpu: Some((id, cpu)),
+            system: None,
+            units: 1,
+        }),
+        (_, MachineError::NoAccelerator { name }) => {
+            Err(MachineError::CpuByItself { name, text: text.to_owned() })
+        }
+        (_, error) => Err(error),
+    }
 }
 
 /// A card, chip or system as one machine with the memory given in GiB, as measured rows name it.
@@ -114,6 +160,7 @@ pub fn machine_with_memory<'a>(
     match find(catalog, name)? {
         Found::Gpu(id, gpu) => of_gpu(catalog, id, gpu, memory_gib),
         Found::System(id, system) => of_system(catalog, id, system, None, memory_gib),
+        Found::Cpu(_, cpu) => Err(no_accelerator(cpu)),
     }
 }
 
@@ -145,15 +192,26 @@ pub fn machine_of_variant<'a>(
     } else {
         system.name.clone()
     };
-    Ok(Machine { name, devices: vec![device], system: Some((id, system, variant)), units: 1 })
+    let system = Some((id, system, variant));
+    Ok(Machine { name, devices: vec![device], cpu: None, system, units: 1 })
 }
 
-fn split_count(text: &str) -> Result<(u32, &str), MachineError> {
+fn no_accelerator(cpu: &Cpu) -> MachineError {
+    MachineError::NoAccelerator { name: cpu.name.clone() }
+}
+
+/// `2x RTX 5090` → 2 and the name; 1 where no count is written.
+///
+/// # Errors
+/// When the number before `x` is no count.
+pub fn split_count(text: &str) -> Result<(u32, &str), MachineError> {
     let Some((before, after)) = text.split_once(['x', 'X', '×']) else {
         return Ok((1, text));
     };
     let before = before.trim();
-    if before.is_empty() || !before.chars().all(|c| c.is_ascii_digit() || c == '-') {
+    // `9950X` is a name.
+    let nothing_follows = before.is_empty() || after.trim().is_empty();
+    if nothing_follows || !before.chars().all(|c| c.is_ascii_digit() || c == '-') {
         return Ok((1, text));
     }
     // `2x RTX 5090` or `2 x RTX 5090`, but not a product whose name goes on: `8x16`.
@@ -183,6 +241,7 @@ fn parse_one<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>, Machin
             of_gpu(catalog, id, gpu, Some(gib))
         }
         (Found::System(id, system), size) => of_system(catalog, id, system, size, None),
+        (Found::Cpu(_, cpu), _) => Err(no_accelerator(cpu)),
     }
 }
 
@@ -210,7 +269,7 @@ fn size_in_gib(size: &str) -> Option<f64> {
 fn find<'a>(catalog: &'a Catalog, query: &str) -> Result<Found<'a>, MachineError> {
     let gpus = catalog.all::<Gpu>()?;
     let systems = catalog.all::<System>()?;
-    let candidates: Vec<_> = gpus
+    let mut candidates: Vec<_> = gpus
         .iter()
         .map(|(id, gpu)| Candidate {
             value: Found::Gpu(id, gpu),
@@ -225,7 +284,20 @@ fn find<'a>(catalog: &'a Catalog, query: &str) -> Result<Found<'a>, MachineError
             aliases: &system.aliases,
         }))
         .collect();
-    Ok(resolve("machine", query, &candidates).map_err(CatalogError::from)?)
+    let found = match resolve("machine", query, &candidates) {
+        // A name is a CPU's only when no accelerator is called that.
+        Err(ResolveError::Unknown { .. }) => {
+            candidates.extend(catalog.all::<Cpu>()?.iter().map(|(id, cpu)| Candidate {
+                value: Found::Cpu(id, cpu),
+                id: id.as_str(),
+                name: &cpu.name,
+                aliases: &cpu.aliases,
+            }));
+            resolve("machine", query, &candidates)
+        }
+        found => found,
+    };
+    Ok(found.map_err(CatalogError::from)?)
 }
 
 fn of_gpu<'a>(
@@ -243,6 +315,7 @@ fn of_gpu<'a>(
         Machine {
             name,
             devices: vec![Device { id, gpu, memory, count: 1 }],
+            cpu: None,
             system: None,
             units: 1,
         }
@@ -330,6 +403,13 @@ fn of_system<'a>(
         return Err(MachineError::WhichMemory { name: system.name.clone(), choices: choices() });
     }
     machine_of_variant(catalog, id, system, first)
+}
+
+impl Machine<'_> {
+    /// Whether every accelerator shares its memory with the CPU.
+    pub fn is_unified(&self) -> bool {
+        !self.devices.is_empty() && self.devices.iter().all(Device::is_unified)
+    }
 }
 
 impl Device<'_> {

@@ -448,7 +448,7 @@ impl<'a> Site<'_, 'a> {
                 price: card.price.clone(),
             })
             .collect();
-        let machine = Machine { name, devices, system: None, units: 1 };
+        let machine = Machine { name, devices, cpu: None, system: None, units: 1 };
         let power =
             base.as_ref().ok().and_then(|base| check::sustained(all, base.cpu, constants.rest_w));
         let wall = power.map(|power| power / constants.supply_efficiency);

@@ -53,7 +53,7 @@ pub fn curves(catalog: &Catalog, ranked: &Ranked<'_>) -> Option<Curves> {
     depths.push(context);
     let depth_each = STREAM_DEPTH.min(context);
     let ask = Ask { context: depth_each, streams: 1, ..option.ask };
-    let most = holding.memory(ask).ok()?.streams_that_fit.min(MOST_STREAMS);
+    let most = holding.memory(ask).ok()?.streams_that_fit?.min(MOST_STREAMS);
     let doubling = (0..7).map(|power| 1_u64 << power).filter(|streams| *streams <= most);
     Some(Curves {
         key: ranked.candidate.key.clone(),

@@ -219,10 +219,12 @@ fn runs<'a>(
             setting: &Setting::OWN,
         };
         let memory = holding.memory(ask).map_err(|error| other(error.to_string()))?;
-        if memory.verdict != Verdict::Fits {
-            let needed =
-                memory.total_bytes.high.max(memory.total_bytes.value + memory.margin_bytes);
-            return Err(Miss::Memory { needed, usable: memory.usable_bytes });
+        if memory.verdict != Some(Verdict::Fits) {
+            let (Some(usable), Some(margin)) = (memory.usable_bytes, memory.margin_bytes) else {
+                return Err(other(format!("how much memory {} has is not known", machine.name)));
+            };
+            let needed = memory.total_bytes.high.max(memory.total_bytes.value + margin);
+            return Err(Miss::Memory { needed, usable });
         }
         let pace = Pace::new(catalog, &setup, machine, &option.work)
             .map_err(|error| other(error.to_string()))?;

@@ -129,15 +129,8 @@ impl<'a> Groups<'a> {
             .into_par_iter()
             .map(|(key, machine)| {
                 let group = (machine, key.1);
-                let fits = GroupFits::new(
-                    catalog,
-                    requirement,
-                    shifts,
-                    options,
-                    group,
-                    &weights,
-                    sharing,
-                );
+                let fits =
+                    GroupFits::new(catalog, requirement, shifts, options, group, &weights, sharing);
                 (key, fits)
             })
             .collect();
@@ -321,7 +314,7 @@ pub(crate) fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
         count => format!("{count}x {}", one.gpu.name),
     };
     let name = devices.iter().map(name).collect::<Vec<_>>().join(" + ");
-    Machine { name, devices, system: None, units: 1 }
+    Machine { name, devices, cpu: None, system: None, units: 1 }
 }
 
 impl<'a> GroupFits<'a> {

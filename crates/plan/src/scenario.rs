@@ -650,7 +650,13 @@ fn group_machine<'a>(units: &[Device<'a>], group: &[u32]) -> Machine<'a> {
         1 => one.gpu.name.clone(),
         count => format!("{count}x {}", one.gpu.name),
     });
-    Machine { name: names.collect::<Vec<_>>().join(" + "), devices, system: None, units: 1 }
+    Machine {
+        name: names.collect::<Vec<_>>().join(" + "),
+        devices,
+        cpu: None,
+        system: None,
+        units: 1,
+    }
 }
 
 /// The device of a group with the least bandwidth: it sets the pace of layers that are cut.

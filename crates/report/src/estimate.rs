@@ -49,7 +49,7 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
     if let Some(pool) = &answer.memory.pool {
         page.table(pooled(pool, asked.context_tokens));
     }
-    let fits = answer.memory.verdict != Verdict::No;
+    let fits = answer.memory.verdict != Some(Verdict::No);
     if let Some(speed) = answer.speed.as_ref().filter(|_| fits) {
         page.heading(2, "Speed");
         decode(&mut page, speed, asked.streams);
@@ -73,7 +73,7 @@ pub fn page(answer: &Answer, explain: bool) -> Page {
 fn summary(answer: &Answer) -> Vec<Text> {
     let memory = &answer.memory;
     let total = memory.total_bytes;
-    let (word, rest) = match memory.verdict {
+    let verdict = memory.verdict.map(|verdict| match verdict {
         Verdict::Fits if memory.pool.is_some() => ("Fits", "all streams are served at once"),
         Verdict::Tight if memory.pool.is_some() => {
             ("Tight", "not all streams may be served at once")
@@ -84,28 +84,31 @@ fn summary(answer: &Answer) -> Vec<Text> {
         Verdict::Fits => ("Fits", "with the margin to spare"),
         Verdict::Tight => ("Tight", "inside the margin: it may or may not load"),
         Verdict::No => ("Does not fit", ""),
-    };
+    });
     let spread = memory.spread.as_ref().filter(|spread| !spread.is_plain());
     let fullest = spread.and_then(fullest);
     // A model that cannot be loaded takes nothing: it needs more than there is.
-    let short = rest.is_empty();
+    let short = verdict.is_some_and(|(_, rest)| rest.is_empty());
     let (what, total, usable) = match fullest {
         Some((place, usable)) => {
             let article = if place.name == "host" { "the " } else { "" };
             let holds = if short { "would have to hold" } else { "holds" };
-            (format!("{article}{} {holds}", place.name), place.total_bytes, usable)
+            (format!("{article}{} {holds}", place.name), place.total_bytes, Some(usable))
         }
         None => (if short { "needs" } else { "takes" }.to_owned(), total, memory.usable_bytes),
     };
-    let amount =
-        format!(": {what} {} ({} to {})", gib_words(total.value), gib(total.low), gib(total.high));
-    let usable = gib_words(usable);
-    let mut said = Vec::new();
-    said.push(Text::default().strong(word).plain(if short {
-        format!("{amount}, but only {usable} are usable")
-    } else {
-        format!("{amount} of {usable} usable, {rest}")
-    }));
+    let amount = format!("{} ({} to {})", gib_words(total.value), gib(total.low), gib(total.high));
+    let mut said = vec![match (verdict, usable.map(gib_words)) {
+        (Some((word, _)), Some(usable)) if short => Text::default()
+            .strong(word)
+            .plain(format!(": {what} {amount}, but only {usable} are usable")),
+        (Some((word, rest)), Some(usable)) => Text::default()
+            .strong(word)
+            .plain(format!(": {what} {amount} of {usable} usable, {rest}")),
+        _ => Text::default().strong("Needs").plain(format!(
+            ": {amount}; whether they are there is not known (`--host-memory` or `--memory-kit`)",
+        )),
+    }];
     let is_host = fullest.is_some_and(|(place, _)| place.name == "host");
     if let Some(spread) = spread.filter(|spread| spread.offloaded.is_some() && !is_host) {
         let held = gib_words(spread.host.total_bytes.value);
@@ -117,7 +120,7 @@ fn summary(answer: &Answer) -> Vec<Text> {
         }));
     }
     if let (Some(limits), Some(spread)) = (&answer.limits, &memory.spread)
-        && (memory.verdict != Verdict::Fits || spread.offloaded.is_some())
+        && (memory.verdict != Some(Verdict::Fits) || spread.offloaded.is_some())
     {
         said.extend(ways(limits, spread));
     }
@@ -133,24 +136,26 @@ fn summary(answer: &Answer) -> Vec<Text> {
             if pool.groups > 1 { " in every group of layers" } else { "" },
         )));
     }
-    said.push(Text::from(match memory.largest_context_tokens {
-        Some(largest) => format!(
-            "Largest context that fits{}: {} tokens; streams of {} tokens that fit: {}",
-            match answer.asked.streams {
-                1 => String::new(),
-                streams => format!(" for each of {streams} streams"),
-            },
-            count(largest),
-            count(answer.asked.context_tokens),
-            match memory.streams_that_fit {
-                // The search ends here.
-                1024.. => "1,024 or more".to_owned(),
-                streams => streams.to_string(),
-            }
-        ),
-        None => "No context fits".to_owned(),
+    said.extend(memory.streams_that_fit.map(|streams| {
+        Text::from(match memory.largest_context_tokens {
+            Some(largest) => format!(
+                "Largest context that fits{}: {} tokens; streams of {} tokens that fit: {}",
+                match answer.asked.streams {
+                    1 => String::new(),
+                    streams => format!(" for each of {streams} streams"),
+                },
+                count(largest),
+                count(answer.asked.context_tokens),
+                match streams {
+                    // The search ends here.
+                    1024.. => "1,024 or more".to_owned(),
+                    streams => streams.to_string(),
+                }
+            ),
+            None => "No context fits".to_owned(),
+        })
     }));
-    if memory.verdict == Verdict::No {
+    if memory.verdict == Some(Verdict::No) {
         said.push("No speed: it cannot be loaded like this".into());
     } else if let Some(speed) = &answer.speed
         && let (Some(empty), Some(full)) = (speed.decode.first(), speed.decode.last())
@@ -332,9 +337,11 @@ fn memory(memory: &Memory) -> Table {
             Text::default(),
         ]);
     };
-    plain("usable on the machine", memory.usable_bytes);
-    if memory.margin_bytes > Bytes::ZERO {
-        plain("of that kept free", memory.margin_bytes);
+    if let Some(usable) = memory.usable_bytes {
+        plain("usable on the machine", usable);
+    }
+    if let Some(margin) = memory.margin_bytes.filter(|margin| *margin > Bytes::ZERO) {
+        plain("of that kept free", margin);
     }
     table
 }
@@ -405,14 +412,14 @@ struct Row<'a> {
     weights_bytes: f64,
     kv_cache_bytes: f64,
     total_bytes: f64,
-    usable_bytes: f64,
+    usable_bytes: Option<f64>,
     gpu_layers: Option<u32>,
     host_expert_layers: Option<u32>,
     host_bytes: Option<f64>,
     most_gpu_layers: Option<u32>,
     fewest_host_expert_layers: Option<u32>,
     largest_context_tokens: Option<u64>,
-    streams_that_fit: u64,
+    streams_that_fit: Option<u64>,
     pool_tokens: Option<f64>,
     pool_requests: Option<u64>,
     depth_tokens: Option<u64>,
@@ -439,11 +446,11 @@ pub fn csv(answer: &Answer) -> Result<String, csv::Error> {
             kv_type: asked.kv_type,
             context_tokens: asked.context_tokens,
             streams: asked.streams,
-            verdict: memory.verdict.words(),
+            verdict: memory.verdict.map_or("unknown", Verdict::words),
             weights_bytes: memory.weights_bytes.get(),
             kv_cache_bytes: memory.kv_cache_bytes.get(),
             total_bytes: memory.total_bytes.value.get(),
-            usable_bytes: memory.usable_bytes.get(),
+            usable_bytes: memory.usable_bytes.map(Bytes::get),
             gpu_layers: spread.map(|one| one.gpu_layers),
             host_expert_layers: spread.map(|one| one.host_expert_layers),
             host_bytes: spread.map(|one| one.host.total_bytes.value.get()),

@@ -50,7 +50,7 @@ pub struct RunningModel {
     /// Memory it takes with the context asked for.
     pub total_bytes: Estimate<Bytes>,
     /// What the machine with the least room offers.
-    pub usable_bytes: Bytes,
+    pub usable_bytes: Option<Bytes>,
     /// Largest context that fits; absent = none.
     pub largest_context_tokens: Option<u64>,
     /// Speed of each stream with half-full contexts, on each machine.
@@ -131,7 +131,7 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
                     best.engine,
                     slowest(best),
                     gib_words(best.total_bytes.value),
-                    gib_words(best.usable_bytes)
+                    best.usable_bytes.map_or_else(|| "an unknown amount".to_owned(), gib_words)
                 )),
         );
     }
@@ -211,7 +211,7 @@ struct Row<'a> {
     quality_index_low: Option<f64>,
     format_loss_points: f64,
     total_bytes: f64,
-    usable_bytes: f64,
+    usable_bytes: Option<f64>,
     largest_context_tokens: Option<u64>,
     tok_per_s: f64,
     tok_per_s_low: f64,
@@ -240,7 +240,7 @@ pub fn csv(answer: &FitAnswer) -> Result<String, csv::Error> {
             quality_index_low: one.quality_index.map(|index| index.low),
             format_loss_points: one.format_loss_points,
             total_bytes: one.total_bytes.value.get(),
-            usable_bytes: one.usable_bytes.get(),
+            usable_bytes: one.usable_bytes.map(Bytes::get),
             largest_context_tokens: one.largest_context_tokens,
             tok_per_s: slowest.value.get(),
             tok_per_s_low: slowest.low.get(),

@@ -7,10 +7,14 @@ use localrig_estimate::architecture::layout;
 use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::{Ask, Limit, Setting, Verdict};
 use localrig_estimate::placement::SplitMode;
+use localrig_estimate::processor::kit_bandwidth;
+use localrig_estimate::run::HostBandwidth;
+use localrig_facts::Catalog;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
-use localrig_facts::machine::parse_machine;
+use localrig_facts::machine::{Machine, parse_machine_or_cpu, split_count};
 use localrig_facts::model::Model;
+use localrig_facts::part::Memory;
 use localrig_facts::unit::{Bytes, BytesPerSec};
 use localrig_plan::option::usual_format;
 use localrig_report::estimate::{csv, page};
@@ -28,7 +32,8 @@ pub(crate) struct Args {
     /// `hf:ORG/REPO[:FILE]`; only its header is read
     #[arg(long, value_name = "LOCATION")]
     model_file: Option<String>,
-    /// The machine, for example "RTX 5090", "2x RTX 3090" or "Mac Studio M3 Ultra 256 GB"
+    /// The machine, for example "RTX 5090", "2x RTX 3090" or "Mac Studio M3 Ultra 256 GB"; a CPU
+    /// without a card, for example "Ryzen 9 9950X", with --memory-kit or --host-bandwidth
     #[arg(long, value_name = "MACHINE")]
     on: String,
     /// Quantization, for example q4_k_m; when absent the usual one for model and engine, and the
@@ -88,34 +93,66 @@ struct Devices {
     /// Prompt tokens computed at once (vLLM); its default for the device when absent
     #[arg(long, value_name = "TOKENS", value_parser = amount::tokens)]
     max_num_batched_tokens: Option<u64>,
-    /// Memory installed beside the devices in GiB; without it nothing is said of whether the host's
-    /// part fits
+    /// Memory installed beside the devices, or of a CPU without a card, in GiB; without it nothing is
+    /// said of whether the host's part fits
     #[arg(long, value_name = "GIB", value_parser = amount::memory)]
     host_memory: Option<Bytes>,
-    /// Bandwidth of that memory in GB/s (two channels of DDR5-5600: 89.6); without it there is no
-    /// speed when the CPU computes a part
+    /// Nominal bandwidth of that memory in GB/s (two channels of DDR5-5600: 89.6); without it there
+    /// is no speed when the CPU computes a part
     #[arg(long, value_name = "GB/S", value_parser = amount::bandwidth)]
     host_bandwidth: Option<BytesPerSec>,
+    /// Bandwidth in GB/s that a test of reading that memory reached, instead of the nominal one
+    #[arg(long, value_name = "GB/S", value_parser = amount::bandwidth, conflicts_with = "host_bandwidth")]
+    host_read_bandwidth: Option<BytesPerSec>,
+    /// Memory of a CPU without a card, for example "CP2K48G56C46U5" or "4x ddr5-rdimm-64gb": says how
+    /// much there is and, with the CPU's channels, its nominal bandwidth
+    #[arg(long, value_name = "KIT", conflicts_with_all = ["host_memory", "host_bandwidth"])]
+    memory_kit: Option<String>,
     /// Cores of the host's CPU, without hyper-threads; without them there is no speed for several
-    /// streams or with a context when the CPU computes a part of that
+    /// streams or with a context when the CPU computes a part of that. Those of a CPU without a card
+    /// when absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     host_cores: Option<u32>,
 }
 
 impl Devices {
-    fn setting(&self) -> Setting {
-        Setting {
+    fn setting(&self, catalog: &Catalog, machine: &Machine<'_>) -> Result<Setting, Failure> {
+        let nominal = self.host_bandwidth.map(HostBandwidth::Nominal);
+        let measured = self.host_read_bandwidth.map(HostBandwidth::Measured);
+        let (kit_memory, kit_bandwidth) = match &self.memory_kit {
+            Some(kit) => {
+                memory_kit(catalog, machine, kit).map(|(gib, rate)| (Some(gib), Some(rate)))?
+            }
+            None => (None, None),
+        };
+        Ok(Setting {
             gpu_layers: self.gpu_layers,
             host_expert_layers: if self.cpu_moe { Some(u32::MAX) } else { self.n_cpu_moe },
             split: self.split_mode,
             shares: self.tensor_split.clone(),
             device_share: self.gpu_memory_utilization,
             batched_tokens: self.max_num_batched_tokens,
-            host_memory: self.host_memory,
-            host_bandwidth: self.host_bandwidth,
+            host_memory: self.host_memory.or(kit_memory),
+            host_bandwidth: measured.or(nominal).or(kit_bandwidth),
             host_cores: self.host_cores,
-        }
+        })
     }
+}
+
+/// Size and nominal bandwidth of memory beside a CPU.
+fn memory_kit(
+    catalog: &Catalog,
+    machine: &Machine<'_>,
+    text: &str,
+) -> Result<(Bytes, HostBandwidth), Failure> {
+    let Some((_, cpu)) = machine.cpu else {
+        return Err(Failure::new(INPUT, "`--memory-kit` is for a CPU without a card")
+            .hint("say what the host of a card has with `--host-memory` and `--host-bandwidth`"));
+    };
+    let (count, name) = split_count(text.trim())?;
+    let (_, kit) = catalog.find::<Memory>(name)?;
+    let bandwidth = kit_bandwidth(cpu, kit, count)?;
+    Ok((kit.capacity_gib.quantity() * f64::from(count), bandwidth))
 }
 
 fn split_mode(text: &str) -> Result<SplitMode, String> {
@@ -142,7 +179,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     };
     let machine_text =
         if args.count == 1 { args.on.clone() } else { format!("{}x {}", args.count, args.on) };
-    let machine = parse_machine(&catalog, &machine_text)?;
+    let machine = parse_machine_or_cpu(&catalog, &machine_text)?;
     let engine = catalog.find::<Engine>(&args.engine)?;
     let mut made_by = None;
     let format = match (&args.quant, &file) {
@@ -168,7 +205,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         kv: args.kv_type,
         vision: args.vision,
     };
-    let setting = args.devices.setting();
+    let setting = args.devices.setting(&catalog, &machine)?;
     let question = Question { model, machine: &machine, engine, format, ask, setting: &setting };
     let mut answer = estimate(&catalog, question)?;
     answer.asked.format_reason = made_by.map(|tool| {
@@ -184,7 +221,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         |answer| page(answer, args.explain),
         |answer| csv(answer).map_err(Failure::bug),
     )?;
-    if answer.memory.verdict == Verdict::No {
+    if answer.memory.verdict == Some(Verdict::No) {
         return Err(too_large(&answer));
     }
     // Memory is known and printed; that speed is not must not pass unnoticed.
@@ -192,6 +229,10 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let message = format!("no speed: {missing}");
     let spread = answer.memory.spread.as_ref();
     let on_host = spread.is_some_and(|spread| spread.offloaded.is_some());
+    if machine.cpu.is_some() {
+        return Err(Failure::new(MISSING_FACT, message)
+            .hint("two channels of DDR5-5600 are `--host-bandwidth 89.6`; `localrig catalog list memory` lists kits"));
+    }
     Err(match (on_host, setting.host_bandwidth, setting.host_cores) {
         (true, None, _) => Failure::new(MISSING_FACT, message)
             .hint("two channels of DDR5-5600 are `--host-bandwidth 89.6`"),
@@ -215,7 +256,8 @@ fn too_large(answer: &Answer) -> Failure {
             Some(format!("{}: {needed} needed, {usable} usable", place.name))
         })
         .collect();
-    let (needed, usable) = (gib(memory.total_bytes.value), gib(memory.usable_bytes));
+    let needed = gib(memory.total_bytes.value);
+    let usable = memory.usable_bytes.map_or_else(|| "an unknown amount".to_owned(), gib);
     // Of several places the full ones are named, else the one there is.
     let several = memory.spread.as_ref().is_some_and(|spread| !spread.is_plain());
     let failure = if several {

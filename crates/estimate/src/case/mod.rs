@@ -39,6 +39,9 @@ pub enum CaseError {
     /// The hardware cannot be told.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// The CPU computed.
+    #[error("measured on a CPU: rows do not say how fast its memory is")]
+    Cpu,
     /// A data sheet lacks a figure.
     #[error(transparent)]
     Missing(#[from] MissingFact),
@@ -175,7 +178,14 @@ impl<'a> Cases<'a> {
     /// When a name leads nowhere or a fact that the model needs is missing.
     pub fn case(&mut self, row: &SpeedRow) -> Result<Case, CaseError> {
         let catalog = self.catalog;
-        let device = hardware::device_of(catalog, &row.hardware_id, row.hardware_memory_gb)?;
+        if row.backend.trim().eq_ignore_ascii_case("cpu") {
+            return Err(CaseError::Cpu);
+        }
+        let device = hardware::device_of(catalog, &row.hardware_id, row.hardware_memory_gb)
+            .map_err(|error| match error {
+                MachineError::NoAccelerator { .. } => CaseError::Cpu,
+                other => other.into(),
+            })?;
         let named =
             engine::engine_of(catalog, &row.engine, &row.engine_raw, &row.backend, device.gpu)?;
         let format = format::format_of(catalog, named.engine, &row.quant)

@@ -162,15 +162,15 @@ impl Holding<'_> {
             runtime_bytes: runtime_all,
             vision_bytes: ask.vision.then_some(vision),
             total_bytes: add([exact, running].into_iter()),
-            usable_bytes: ground.memory * ground.share * count,
-            margin_bytes: Bytes::ZERO,
-            verdict,
+            usable_bytes: Some(ground.memory * ground.share * count),
+            margin_bytes: Some(Bytes::ZERO),
+            verdict: Some(verdict),
             largest_context_tokens: largest(self.model.context_tokens, |context| {
                 fits(Ask { context, ..ask })
             }),
-            streams_that_fit: largest_count(self.most_streams(), |streams| {
+            streams_that_fit: Some(largest_count(self.most_streams(), |streams| {
                 fits(Ask { streams, ..ask })
-            }),
+            })),
             spread: None,
             terms: self.reserve_terms(ask, &reserve, value),
             pool: Some(reserve),

@@ -1,8 +1,9 @@
 //! What an engine is told about memory and devices.
 
-use localrig_facts::unit::{Bytes, BytesPerSec};
+use localrig_facts::unit::Bytes;
 
 use crate::placement::SplitMode;
+use crate::run::HostBandwidth;
 
 /// Settings of an engine; what is not set is its own default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,8 +25,8 @@ pub struct Setting {
     /// Memory installed beside the devices.
     pub host_memory: Option<Bytes>,
     /// Bandwidth of that memory.
-    pub host_bandwidth: Option<BytesPerSec>,
-    /// Cores of the CPU.
+    pub host_bandwidth: Option<HostBandwidth>,
+    /// Cores of the CPU, where it is not the machine: there they are a fact, and this stands before it.
     pub host_cores: Option<u32>,
 }
 

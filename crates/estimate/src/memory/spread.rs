@@ -1,7 +1,6 @@
 //! What lies on the host and on each device when layers are dealt out, and the offload that fits.
 
 use localrig_facts::engine::Allocation;
-use localrig_facts::machine::Device;
 use localrig_facts::unit::Bytes;
 use localrig_facts::{Basis, Estimate};
 use serde::Serialize;
@@ -14,7 +13,7 @@ use crate::placement::{Offload, Placement, SplitMode};
 use crate::room::{
     Load, Need, fewest_host_expert_layers, largest_context, most_gpu_layers, most_streams,
 };
-use crate::run::Host;
+use crate::run::{Host, HostBandwidth};
 use crate::term::Term;
 
 /// A model dealt out between the host and devices.
@@ -37,9 +36,15 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Whether the model lies on a single device, as if it had been asked for nothing.
+    /// Whether the model lies in one place: on a single device, as if it had been asked for nothing,
+    /// or in the memory of a machine without devices.
     pub fn is_plain(&self) -> bool {
-        self.offloaded.is_none() && self.devices.len() == 1
+        self.is_on_cpu() || (self.offloaded.is_none() && self.devices.len() == 1)
+    }
+
+    /// Whether there is no device to deal layers out to.
+    pub fn is_on_cpu(&self) -> bool {
+        self.devices.is_empty()
     }
 }
 
@@ -80,8 +85,8 @@ pub struct Offloaded {
 }
 
 impl Offloaded {
-    /// The run's host with its bandwidth in bytes per second and its cores.
-    pub(crate) const fn host(self, bandwidth: f64, cores: Option<f64>) -> Host {
+    /// The run's host with its bandwidth and its cores.
+    pub(crate) const fn host(self, bandwidth: HostBandwidth, cores: Option<f64>) -> Host {
         Host {
             experts: self.expert_share,
             base: self.base_share,
@@ -130,6 +135,8 @@ struct Bench {
     host: Option<Bytes>,
     /// Share of the host's memory that is left to the system.
     kept_free: f64,
+    /// What the host holds beside layers: the vision tower, where there is no card for it.
+    beside: Estimate<Bytes>,
 }
 
 impl Bench {
@@ -142,7 +149,7 @@ impl Bench {
 
     fn host(&self, need: Need) -> PlaceMemory {
         let usable = self.host.map(|memory| (memory, memory * self.kept_free));
-        place("host".to_owned(), need, Estimate::exact(Bytes::ZERO), usable)
+        place("host".to_owned(), need, self.beside, usable)
     }
 
     /// Whether every place has room with its margin to spare.
@@ -208,7 +215,9 @@ impl Holding<'_> {
         let places = spread.devices.iter().chain([&spread.host]);
         let context: Bytes = places.clone().map(|place| place.context_bytes).sum();
         let worst = places.filter_map(|place| place.verdict).max();
-        let devices = &spread.devices;
+        let host = std::slice::from_ref(&spread.host);
+        let devices = if spread.is_on_cpu() { host } else { &spread.devices };
+        let known = devices.iter().all(|place| place.usable_bytes.is_some());
         let sum = |pick: fn(&PlaceMemory) -> Estimate<Bytes>| add(devices.iter().map(pick));
         let bytes = |pick: fn(&PlaceMemory) -> Option<Bytes>| devices.iter().filter_map(pick).sum();
         let vision = self.vision(ask);
@@ -229,11 +238,12 @@ impl Holding<'_> {
             },
             vision_bytes: ask.vision.then_some(vision),
             total_bytes: sum(|place| place.total_bytes),
-            usable_bytes: bytes(|place| place.usable_bytes),
-            margin_bytes: bytes(|place| place.margin_bytes),
-            verdict: worst.unwrap_or(Verdict::Fits),
-            largest_context_tokens: largest_context(&load, limit, fits),
-            streams_that_fit: most_streams(&load, ask.context, fits).min(self.most_streams()),
+            usable_bytes: known.then(|| bytes(|place| place.usable_bytes)),
+            margin_bytes: known.then(|| bytes(|place| place.margin_bytes)),
+            verdict: worst,
+            largest_context_tokens: known.then(|| largest_context(&load, limit, fits)).flatten(),
+            streams_that_fit: known
+                .then(|| most_streams(&load, ask.context, fits).min(self.most_streams())),
             terms: self.spread_terms(ask, &spread, &load.offload),
             spread: Some(spread),
             pool: None,
@@ -247,8 +257,8 @@ impl Holding<'_> {
     /// # Errors
     /// As [`Holding::memory`].
     pub fn limits(&self, ask: Ask) -> Result<Option<Limits>, MemoryError> {
-        let unified = self.machine.devices.iter().all(Device::is_unified);
-        if unified || self.allocation()? != Allocation::Cells {
+        let nothing_to_deal = self.machine.is_unified() || self.machine.cpu.is_some();
+        if nothing_to_deal || self.allocation()? != Allocation::Cells {
             return Ok(None);
         }
         let (bench, load) = self.dealt(ask)?;
@@ -280,9 +290,9 @@ impl Holding<'_> {
         {
             return Err(MemoryError::NoExperts { model: self.model.name.clone() });
         }
-        let runtime = self.runtime()?;
         let mut cards = Vec::new();
         for device in &self.machine.devices {
+            let runtime = self.runtime()?;
             let usable = self.usable_on(device)?;
             for _ in 0..device.count {
                 let name = device.gpu.name.clone();
@@ -299,9 +309,9 @@ impl Holding<'_> {
             }
         }
         // The vision tower lies on the first device.
-        if let Some(first) = cards.first_mut() {
-            first.runtime = add([first.runtime, self.vision(ask)].into_iter());
-        }
+        let mut beside = Estimate::exact(Bytes::ZERO);
+        let first = cards.first_mut().map_or(&mut beside, |card| &mut card.runtime);
+        *first = add([*first, self.vision(ask)].into_iter());
         let shares = match setting.shares.len() {
             _ if mode == SplitMode::None => vec![1.0],
             0 => cards.iter().map(|card| card.usable / cards[0].usable).collect(),
@@ -309,7 +319,7 @@ impl Holding<'_> {
             given => return Err(MemoryError::Shares { given, devices: cards.len() }),
         };
         let offload = Offload {
-            gpu_layers: setting.gpu_layers.unwrap_or(u32::MAX),
+            gpu_layers: if cards.is_empty() { 0 } else { setting.gpu_layers.unwrap_or(u32::MAX) },
             shares,
             mode,
             host_expert_layers: setting.host_expert_layers.unwrap_or(0),
@@ -321,7 +331,7 @@ impl Holding<'_> {
             offload,
         };
         let kept_free = self.setup.machine.host_kept_free_share;
-        Ok((Bench { cards, host: setting.host_memory, kept_free }, load))
+        Ok((Bench { cards, host: setting.host_memory, kept_free, beside }, load))
     }
 
     fn spread_terms(&self, ask: Ask, spread: &Spread, offload: &Offload) -> Vec<Term> {
@@ -347,20 +357,29 @@ impl Holding<'_> {
                 &[engine],
             ));
         }
-        let plain = spread.is_plain();
-        for place in spread.devices.iter().chain((!plain).then_some(&spread.host)) {
+        let (plain, on_cpu) = (spread.is_plain(), spread.is_on_cpu());
+        let host = (on_cpu || !plain).then_some(&spread.host);
+        for place in spread.devices.iter().chain(host) {
             let on = |what: &str| {
                 if plain { what.to_owned() } else { format!("{what}, {}", place.name) }
             };
-            let at = if plain { "weights on the accelerator".to_owned() } else { on("weights") };
+            let dealt = if self.layout.tied {
+                "tensors of its layers; embedding tables stay on the host, and the one that is the \
+                 output matrix too is copied to the last device"
+            } else {
+                "tensors of its layers; embedding tables stay on the host"
+            };
+            let (at, which) = match (on_cpu, plain) {
+                (true, _) => (
+                    "weights in memory".to_owned(),
+                    "all tensors; where the engine packs some anew for the CPU, the file's pages can be dropped",
+                ),
+                (_, true) => ("weights on the accelerator".to_owned(), dealt),
+                _ => (on("weights"), dealt),
+            };
             terms.push(Term::new(
                 at,
-                if self.layout.tied {
-                    "tensors of its layers; embedding tables stay on the host, and the one that is \
-                     the output matrix too is copied to the last device"
-                } else {
-                    "tensors of its layers; embedding tables stay on the host"
-                },
+                which,
                 gib(place.weights_bytes),
                 Basis::Exact,
                 &[model, engine],

@@ -2,10 +2,11 @@
 
 use localrig_facts::Basis;
 
-use super::{Pace, Stage};
-use crate::decode::{kernels, layer_weight};
+use super::{Alone, Pace, Stage, bandwidth_words};
+use crate::decode::{Step, kernels, layer_weight};
 use crate::fit::interval::Kind;
 use crate::parameter::{Constants, Parameter};
+use crate::run::HostBandwidth;
 use crate::setup::{Setup, stack_word};
 use crate::term::Term;
 use crate::work::Work;
@@ -15,6 +16,10 @@ impl Pace<'_> {
     /// from.
     pub fn terms(&self, setup: &Setup<'_>, depth: u64, streams: u64) -> Vec<Term> {
         let step = self.step(depth as f64, streams as f64);
+        if let (Some(cpu), Some(on)) = (&self.cpu, &setup.cpu) {
+            let site = format!("calibration/fitted: {}", on.site.keys.join(" | "));
+            return self.cpu_terms(cpu, &step, [on.id.as_str(), &site], [depth, streams]);
+        }
         let Some((stage, place)) = self.stages.first().zip(setup.places.first()) else {
             return Vec::new();
         };
@@ -118,6 +123,111 @@ impl Pace<'_> {
         terms
     }
 
+    /// The derivation of a step and of a prompt on a CPU alone.
+    fn cpu_terms(
+        &self,
+        cpu: &Alone,
+        step: &Step,
+        [id, site]: [&str; 2],
+        [depth, streams]: [u64; 2],
+    ) -> Vec<Term> {
+        let Alone { constants, host, chunk_tokens } = cpu;
+        let basis = self.basis();
+        let cores = host.cores.unwrap_or_default();
+        let ms = |time: f64| format!("{:.3} ms", time * 1e3);
+        let prior = ["calibration/prior", site];
+        let with_cores = [id, "calibration/prior", site];
+        let touched =
+            self.work.experts_touched(streams as f64, constants[Parameter::RoutingCorrelation]);
+        let experts = if self.work.is_mixture() {
+            format!(
+                " + {touched:.1} of {} experts, {:.2} GB in all",
+                self.work.experts,
+                self.work.weights.experts.to_gb()
+            )
+        } else {
+            String::new()
+        };
+        let state = if self.work.state.get() > 0.0 {
+            format!(" + recurrent state of {streams} stream(s), read and written")
+        } else {
+            String::new()
+        };
+        let (bandwidth, share) = match host.bandwidth {
+            Some(one @ HostBandwidth::Measured(_)) => (bandwidth_words(one), Parameter::HostRead),
+            Some(one) => (bandwidth_words(one), Parameter::HostShare),
+            None => (String::new(), Parameter::HostShare),
+        };
+        let mut terms = vec![Term::new(
+            "memory",
+            format!(
+                "(base {:.2} GB{experts}{state}) / (memory {bandwidth}, share {:.2})",
+                self.work.weights.base.to_gb(),
+                constants[share],
+            ),
+            ms(step.memory),
+            basis,
+            &prior,
+        )];
+        if streams > 1 {
+            terms.push(Term::new(
+                "further streams",
+                format!(
+                    "{:.0} % of the reading again, and {:.2} times the column of a prompt for each of {}",
+                    (constants[Parameter::HostBatchRead] - 1.0) * 100.0,
+                    constants[Parameter::HostBatchColumn],
+                    streams - 1
+                ),
+                ms(step.streams),
+                basis,
+                &with_cores,
+            ));
+        }
+        terms.push(Term::new(
+            "attention",
+            format!(
+                "multiply-adds at depth {depth} on {cores} cores at {:.1} GFLOP/s each, or reading {:.2} GB of cache if longer",
+                constants[Parameter::HostAttention],
+                self.work.kv_read(depth as f64).to_gb() * streams as f64,
+            ),
+            ms(step.kv),
+            basis,
+            &with_cores,
+        ));
+        terms.push(Term::new(
+            "step",
+            "one after the other",
+            format!("{} = {:.1} tok/s per stream", ms(step.total), 1.0 / step.total),
+            basis,
+            &[],
+        ));
+        let mixture = if self.work.is_mixture() {
+            format!(", experts at {:.2} of that", constants[Parameter::HostExperts])
+        } else {
+            String::new()
+        };
+        terms.push(Term::new(
+            "prompt",
+            format!(
+                "chunks of {chunk_tokens} tokens: 2 operations for every active weight but the output matrix on {cores} cores at {:.0} GFLOP/s each{mixture}, overlapped with reading the weights; attention at {:.0} GFLOP/s",
+                constants[Parameter::HostCore],
+                constants[Parameter::HostPromptAttention],
+            ),
+            format!("{:.1} s for {depth} tokens", self.prompt(depth.max(1) as f64, 0.0)),
+            basis,
+            &with_cores,
+        ));
+        let kind = if streams > 1 { Kind::Batch } else { Kind::Decode };
+        terms.push(Term::new(
+            "interval",
+            "the widest of all stacks: one server was measured",
+            format!("x/÷ {:.2}", self.factor(kind, depth, streams)),
+            basis,
+            &["calibration/interval"],
+        ));
+        terms
+    }
+
     /// The parts of weights and caches that devices hold, where a host holds others.
     fn on_devices(&self) -> [String; 2] {
         let Some((offloaded, _)) = self.offloaded else { return [String::new(), String::new()] };
@@ -139,12 +249,16 @@ impl Pace<'_> {
     /// How the time of the part in host memory comes about.
     fn host_formula(&self, constants: &Constants) -> Option<String> {
         let (offloaded, host) = self.offloaded?;
+        let share = match host.bandwidth {
+            HostBandwidth::Measured(_) => Parameter::HostRead,
+            _ => Parameter::HostShare,
+        };
         let reading = format!(
             "{:.0} % of the experts a token uses and {:.0} % of the other weights / ({:.0} GB/s * share {:.2}), and {:.0} us for each such layer",
             offloaded.expert_share * 100.0,
             offloaded.base_share * 100.0,
-            host.bandwidth.to_gb_per_s(),
-            constants[Parameter::HostShare],
+            host.bandwidth.rate().to_gb_per_s(),
+            constants[share],
             constants[Parameter::BoundaryUs],
         );
         let Some(cores) = host.cores else { return Some(reading) };

@@ -394,8 +394,13 @@ fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     };
     let memory = memory.ok_or("its memory is not recorded")?;
     let device = Device { id: one.gpu_id, gpu: one.gpu, memory, count: 1 };
-    let machine =
-        Machine { name: one.name.to_owned(), devices: vec![device], system: None, units: 1 };
+    let machine = Machine {
+        name: one.name.to_owned(),
+        devices: vec![device],
+        cpu: None,
+        system: None,
+        units: 1,
+    };
     let mut ceiling: f64 = 0.0;
     let mut found: Vec<(&str, Estimate<TokensPerSec>)> = Vec::new();
     let mut trouble = "no engine runs it there".to_owned();
