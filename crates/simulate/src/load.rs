@@ -36,6 +36,7 @@ pub struct Demand {
 
 impl Demand {
     /// What one of several copies of the model sees of it.
+    #[must_use]
     pub fn over(self, copies: f64) -> Self {
         Self {
             streams: self.streams.map(|streams| streams / copies),
