@@ -274,6 +274,15 @@ fn a_misspelt_key_of_a_requirement_is_shown_in_its_place() {
 }
 
 #[test]
+fn a_socket_that_the_region_lacks_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = localrig_world::requirement("home-office").unwrap();
+    let text = text.replacen("socket = \"T13\"", "socket = \"T99\"", 1);
+    std::fs::write(folder.path().join("mine.toml"), text).unwrap();
+    insta::assert_snapshot!(localrig(&folder, &["plan", "--require", "mine.toml"]));
+}
+
+#[test]
 fn a_requirement_that_contradicts_itself_names_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let text = localrig_world::requirement("home-office").unwrap();

@@ -26,6 +26,9 @@ use crate::verdict;
 pub struct PlanAnswer {
     /// The requirement's name.
     pub requirement: String,
+    /// How the requirement was given: a file, or the name of a shipped one; absent when it was
+    /// changed after it was read.
+    pub given: Option<String>,
     /// Where the machine is bought.
     pub region: String,
     /// The day that prices and releases are as of.
@@ -308,6 +311,7 @@ impl PlanAnswer {
         });
         Self {
             requirement: requirement.name.clone(),
+            given: None,
             region: requirement.region.clone(),
             as_of: plan.date.to_string(),
             roles: requirement.roles.clone(),

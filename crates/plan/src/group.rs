@@ -359,7 +359,8 @@ impl<'a> GroupFits<'a> {
             for draft in own {
                 match draft.fit(streams) {
                     Ok(mut fit) => {
-                        let server = [Load { steps: &fit.steps, devices: &[0] }];
+                        let has_slots = fit.option.has_slots();
+                        let server = [Load { steps: &fit.steps, devices: &[0], has_slots }];
                         let load = loads(&server, sharing, &[demand])[0];
                         fit.solo = (load.loaded, shift.in_time(place, load.first));
                         fit.near = role.nearness(load.loaded);

@@ -8,7 +8,7 @@ use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::Ask;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::work::Work;
-use localrig_facts::engine::Engine;
+use localrig_facts::engine::{Allocation, Engine};
 use localrig_facts::format::{Format, Precision};
 use localrig_facts::model::{Modality, Model};
 use localrig_facts::{Catalog, CatalogError, Date, Id};
@@ -49,6 +49,12 @@ impl ModelOption<'_> {
     /// The quality that counts: the lower end of the ability, less what the format costs.
     pub fn quality(&self) -> f64 {
         self.ability.as_ref().map_or(0.0, |ability| ability.index.low) - self.format_loss
+    }
+
+    /// Whether its engine has a slot for each request, as those that make room for all caches at
+    /// start do: more requests wait.
+    pub fn has_slots(&self) -> bool {
+        self.engine.memory.allocation == Some(Allocation::Cells)
     }
 
     /// Model, format and engine by name.
@@ -117,10 +123,19 @@ pub enum OptionError {
 /// The least ability that a role takes, and whose it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar<'a> {
+    /// Id of the model to equal.
+    pub id: &'a Id,
     /// The model to equal.
     pub model: &'a Model,
     /// The middle of its ability.
     pub index: f64,
+}
+
+impl Bar<'_> {
+    /// Whether a model is certainly as good, in its format; the model itself is in any.
+    pub fn is_met_by(&self, option: &ModelOption<'_>) -> bool {
+        option.id == self.id || option.quality() >= self.index
+    }
 }
 
 /// The least ability that a role takes; `None` when it takes any.
@@ -136,7 +151,7 @@ fn bar<'a>(
         model: model.name.clone(),
         task: role.task.clone(),
     })?;
-    Ok(Some(Bar { model, index: ability.index.value }))
+    Ok(Some(Bar { id, model, index: ability.index.value }))
 }
 
 /// What could serve a role.
@@ -173,7 +188,7 @@ pub fn options<'a>(
     let roles = asked.iter().zip(all).map(|((role, _, known), mut options)| {
         let bar = bar(catalog, role, known)?;
         if let Some(bar) = bar.as_ref().filter(|_| role.models.is_empty()) {
-            options.retain(|option| option.quality() >= bar.index);
+            options.retain(|option| bar.is_met_by(option));
         }
         Ok(RoleOptions { options, bar })
     });

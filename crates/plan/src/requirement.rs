@@ -79,8 +79,8 @@ pub struct Role {
     #[serde(default)]
     pub models: Vec<String>,
     /// A model that this role's must certainly equal at its task: what they rank by, the lower end
-    /// of their ability less what the format costs, is at least the middle of this one's. Models
-    /// that are named count whatever they can.
+    /// of their ability less what the format costs, is at least the middle of this one's. That
+    /// model itself always counts, and models that are named under `models` do whatever they can.
     pub at_least_as_good_as: Option<String>,
     /// Whether it looks at images.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! The search for the best models for all roles of a requirement on the groups of a machine.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use localrig_estimate::memory::margin;
@@ -57,10 +58,15 @@ pub(crate) struct Search<'s, 'a> {
     hopes: Vec<f64>,
     /// How near the roles from an index on can come to their minimum speeds: the product.
     nears: Vec<f64>,
+    /// What choices of a group without the main role come to: the same for every main model.
+    known: RefCell<BTreeMap<Key, Vec<(TokensPerSec, f64)>>>,
 }
 
+/// A shift, a group and the choices of the roles there.
+type Key = (usize, usize, Vec<Choice>);
+
 /// A choice for every role: index of the option, or the earlier role whose model it shares.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Choice {
     Own(usize),
     SharedWith(usize),
@@ -81,7 +87,8 @@ impl<'s, 'a> Search<'s, 'a> {
         let hopes = (0..=fits.len()).map(|from| fits[from..].iter().map(most).sum()).collect();
         let near = |role: &&[Fit<'a>]| role.iter().map(|fit| fit.near).fold(0.0, f64::max);
         let nears = (0..=fits.len()).map(|from| fits[from..].iter().map(near).product()).collect();
-        Self { requirement, shifts, groups, cut, fits, weights, hopes, nears }
+        let known = RefCell::default();
+        Self { requirement, shifts, groups, cut, fits, weights, hopes, nears, known }
     }
 
     /// Adds the best choices: of each option of the main role the best one.
@@ -293,7 +300,8 @@ impl<'s, 'a> Search<'s, 'a> {
             let server = owners.iter().position(|one| *one == owner).unwrap_or_else(|| {
                 owners.push(owner);
                 let devices = &DEVICES[self.group_of(owner)][..];
-                servers.push(Serving { steps: steps(owner), devices });
+                let has_slots = self.fit_of(choice, owner).option.has_slots();
+                servers.push(Serving { steps: steps(owner), devices, has_slots });
                 owners.len() - 1
             });
             let copies = f64::from(self.groups[self.group_of(owner)].copies);
@@ -319,11 +327,11 @@ impl<'s, 'a> Search<'s, 'a> {
         all.into_iter().flatten().collect()
     }
 
-    /// Speed of every role while its shift works, and its share of answers in time. Groups share nothing: each is looked at alone,
-    /// and a role that has one to itself is known.
+    /// Speed of every role while its shift works, and its share of answers in time. Groups share
+    /// nothing: each is looked at alone, and a role that has one to itself is known.
     fn speeds(&self, choice: &[Choice]) -> Vec<(TokensPerSec, f64)> {
         let mut all: Vec<Option<(TokensPerSec, f64)>> = vec![None; choice.len()];
-        for shift in self.shifts {
+        for (index, shift) in self.shifts.iter().enumerate() {
             for group in 0..self.groups.len() {
                 let here = |role: &usize| self.group_of(*role) == group;
                 let together: Vec<usize> = shift.roles.iter().copied().filter(here).collect();
@@ -334,17 +342,41 @@ impl<'s, 'a> Search<'s, 'a> {
                     all[role].get_or_insert(self.fit_of(choice, role).solo);
                     continue;
                 }
-                let steps = |owner: usize| &self.fit_of(choice, owner).steps;
-                let loads = self.loads_of(choice, shift, &together, &steps);
-                let places = (0..shift.roles.len()).filter(|place| here(&shift.roles[*place]));
-                for (place, load) in places.zip(loads) {
-                    let in_time = shift.in_time(place, load.first);
-                    all[shift.roles[place]].get_or_insert((load.loaded, in_time));
+                let speeds = if self.group_of(0) == group {
+                    self.together(choice, shift, &together)
+                } else {
+                    let own = (0..choice.len()).filter(here).map(|role| choice[role]).collect();
+                    let key = (index, group, own);
+                    let known = self.known.borrow().get(&key).cloned();
+                    known.unwrap_or_else(|| {
+                        let speeds = self.together(choice, shift, &together);
+                        self.known.borrow_mut().insert(key, speeds.clone());
+                        speeds
+                    })
+                };
+                for (role, speed) in together.iter().zip(speeds) {
+                    all[*role].get_or_insert(speed);
                 }
             }
         }
         // Every role works in some shift.
         all.into_iter().flatten().collect()
+    }
+
+    /// Speed of the roles of a group in a shift, in the shift's order, and their shares in time.
+    fn together(
+        &self,
+        choice: &[Choice],
+        shift: &Shift,
+        roles: &[usize],
+    ) -> Vec<(TokensPerSec, f64)> {
+        let steps = |owner: usize| &self.fit_of(choice, owner).steps;
+        let loads = self.loads_of(choice, shift, roles, &steps);
+        let places = (0..shift.roles.len()).filter(|place| roles.contains(&shift.roles[*place]));
+        places
+            .zip(loads)
+            .map(|(place, load)| (load.loaded, shift.in_time(place, load.first)))
+            .collect()
     }
 
     /// Points of a complete choice; see [`value`].

@@ -107,7 +107,6 @@ pub fn lines(
         ));
         all.extend(served.simulated.and_then(|one| in_time(&role.name, one)));
         if let Some(bar) = &bars[served.role] {
-            let quality = served.option.quality();
             let index = |it: &Ability| {
                 format!("index {:.0} ({:.0} to {:.0})", it.index.value, it.index.low, it.index.high)
             };
@@ -116,7 +115,7 @@ pub fn lines(
                 format!("as good as {} (index {:.0})", bar.model.name, bar.index),
                 served.option.ability.as_ref().map_or_else(|| "not scored".to_owned(), index),
                 match served.option.ability {
-                    Some(_) => Mark::of(quality >= bar.index, false),
+                    Some(_) => Mark::of(bar.is_met_by(served.option), false),
                     None => Mark::Unknown,
                 },
             ));
@@ -134,7 +133,9 @@ pub fn lines(
             Mark::Pass,
         ));
     }
-    let streams: u64 = requirement.roles.iter().map(|role| role.streams).sum();
+    // Of roles that take turns one is held at a time.
+    let together = requirement.roles.iter().filter(|role| role.instead_of.is_none());
+    let streams: u64 = together.map(|role| role.streams).sum();
     let [low, high] = requirement.streams.target;
     all.push(line(
         "concurrent streams",

@@ -162,6 +162,12 @@ fn a_main_model_is_at_least_as_good_as_the_one_named() {
     let marks: Vec<Mark> =
         lines.filter(|line| line.requirement == "main quality").map(|line| line.mark).collect();
     assert_eq!(marks, [Mark::Miss]);
+    // The best of all equals itself.
+    let mut itself = home.clone();
+    itself.roles[0].at_least_as_good_as = Some("Qwen3.6-35B-A3B".to_owned());
+    let best = self::answer(&itself, date);
+    assert!(best.ranked.iter().all(|one| one.roles[0].model == "Qwen3.6-35B-A3B"));
+    assert!(!best.ranked.is_empty());
     // Nobody scored this one at coding.
     let mut unknown = home;
     unknown.roles[0].at_least_as_good_as = Some("SmolLM2-135M-Instruct".to_owned());

@@ -229,10 +229,12 @@ pub fn models(answer: &ModelsCompared) -> Page {
     }
     if let Some((one, bytes)) = lightest {
         short.push(
-            Text::default()
-                .plain("Fastest on the same machine: ")
-                .strong(one.name.clone())
-                .plain(format!(", reads {:.1} GB per token", bytes.get() / 1e9)),
+            Text::default().plain("Reads least for a token: ").strong(one.name.clone()).plain(
+                format!(
+                    ", {:.1} GB; how fast each is on a machine, `localrig estimate` says",
+                    bytes.get() / 1e9
+                ),
+            ),
         );
     }
     page.list(short);

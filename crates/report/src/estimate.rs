@@ -91,9 +91,14 @@ fn summary(answer: &Answer) -> Vec<Text> {
     let short = verdict.is_some_and(|(_, rest)| rest.is_empty());
     let (what, total, usable) = match fullest {
         Some((place, usable)) => {
-            let article = if place.name == "host" { "the " } else { "" };
+            // `0: NVIDIA GeForce RTX 3090` is a heading; in a sentence it is the device of that number.
+            let name = match place.name.split_once(": ") {
+                Some((number, name)) => format!("device {number} ({name})"),
+                None if place.name == "host" => "the host".to_owned(),
+                None => place.name.clone(),
+            };
             let holds = if short { "would have to hold" } else { "holds" };
-            (format!("{article}{} {holds}", place.name), place.total_bytes, Some(usable))
+            (format!("{name} {holds}"), place.total_bytes, Some(usable))
         }
         None => (if short { "needs" } else { "takes" }.to_owned(), total, memory.usable_bytes),
     };

@@ -192,8 +192,10 @@ pub(crate) fn configuration(
         page.table(table);
         let smaller = machine.roles.iter().any(|role| role.kv_type != "f16");
         page.paragraph(format!(
-            "Simulate it again, with the same `--require`: `localrig simulate --on \"{}\" --place \"{}\" --replicates {}`{}",
+            "Simulate it again{}: `localrig simulate --on \"{}\"{} --place \"{}\" --replicates {}`{}",
+            if answer.given.is_some() { "" } else { ", with the requirement as it was changed" },
             machine.machine,
+            answer.given.as_ref().map_or_else(String::new, |given| format!(" --require {given}")),
             placed(machine),
             answer.simulation.replicates,
             if smaller { "; there a smaller cache is read faster, a plan does not count on that" } else { "" }

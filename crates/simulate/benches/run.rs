@@ -79,7 +79,7 @@ fn bench(criterion: &mut Criterion) {
     criterion.bench_function("means of a placement", |bencher| {
         bencher.iter(|| {
             let steps = table();
-            let servers = [Load { steps: &steps, devices: &[0] }];
+            let servers = [Load { steps: &steps, devices: &[0], has_slots: true }];
             loads(black_box(&servers), Sharing::TimeSlice { loss: 0.035 }, &demands)
         });
     });

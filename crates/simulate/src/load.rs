@@ -22,6 +22,9 @@ pub struct Demand {
     pub streams: Option<f64>,
     /// Requests per second that come by themselves.
     pub rate_per_s: f64,
+    /// Requests that came by themselves and are worked on at the same time, where the engine has
+    /// slots; `None` = not limited.
+    pub slots: Option<f64>,
     /// Tokens of a prompt that are not cached, images included.
     pub prompt: u32,
     /// Tokens of its images.
@@ -41,6 +44,7 @@ impl Demand {
         Self {
             streams: self.streams.map(|streams| streams / copies),
             rate_per_s: self.rate_per_s / copies,
+            slots: self.slots.map(|slots| (slots / copies).ceil()),
             ..self
         }
     }
@@ -53,6 +57,8 @@ pub struct Load<'a> {
     pub steps: &'a StepTable,
     /// Its devices.
     pub devices: &'a [u32],
+    /// Whether a request that finds all slots taken waits for one.
+    pub has_slots: bool,
 }
 
 /// What a role gets on average.
@@ -64,7 +70,8 @@ pub struct RoleLoad {
     pub loaded: TokensPerSec,
     /// Speed of a stream while all streams of all roles generate all the time.
     pub crowded: TokensPerSec,
-    /// Time from request to first token under the whole workload, when nothing waits in line.
+    /// Time from request to first token under the whole workload; without end when more comes than
+    /// the engine's slots take.
     pub first: Seconds,
     /// Share of the time its engine has something to do.
     pub busy: f64,
@@ -103,6 +110,7 @@ fn demand(role: &Role) -> Demand {
         server: 0,
         streams,
         rate_per_s: 0.0,
+        slots: None,
         prompt: 1,
         image: 0,
         depth: 0,
@@ -155,6 +163,7 @@ fn demand(role: &Role) -> Demand {
     let rate = open.rate_per_s.unwrap_or(if last > 0.0 { rows / last } else { 1.0 });
     Demand {
         rate_per_s: rate,
+        slots: open.slots.map(f64::from),
         prompt: (prompt + image) as u32,
         image: image as u32,
         depth: role.system_tokens,
@@ -210,7 +219,10 @@ pub fn loads(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand]) -> Vec<
                 alone: speed(steps.decode(demand.depth, 1).get()),
                 loaded: speed(cycle.gap),
                 crowded: speed(crowded(servers, sharing, demands, demand)),
-                first: Seconds::new(cycle.prompt * slower / (1.0 - prompts)),
+                first: Seconds::new(
+                    cycle.prompt * slower / (1.0 - prompts)
+                        + wait(servers, sharing, demands, &cycles, &busy, demand),
+                ),
                 busy: busy[demand.server],
             }
         })
@@ -282,6 +294,38 @@ fn round(
         moved = moved.max((*busy - before).abs());
     }
     moved
+}
+
+/// Mean time in line for a slot of an engine: that of a queue with exponential times and several
+/// servers, in the closed form of Sakasegawa (1977). Streams have slots of their own and never wait.
+fn wait(
+    servers: &[Load<'_>],
+    sharing: Sharing,
+    demands: &[Demand],
+    cycles: &[Cycle],
+    busy: &[f64],
+    demand: &Demand,
+) -> f64 {
+    let server = demand.server;
+    if demand.streams.is_some() || demand.slots.is_none() || !servers[server].has_slots {
+        return 0.0;
+    }
+    let slower = slowdown(servers, sharing, busy, server);
+    let left = 1.0 - prompt_share(demands, cycles, server);
+    let (mut slots, mut rate, mut taken) = (0.0, 0.0, 0.0);
+    for (one, cycle) in demands.iter().zip(cycles).filter(|(one, _)| one.server == server) {
+        let own = one.streams.or(one.slots).unwrap_or(1.0);
+        let work = cycle.rate * (cycle.prompt * slower / left + one.output * cycle.gap);
+        slots += own;
+        rate += cycle.rate;
+        taken += if one.streams.is_some() { work.min(own) } else { work };
+    }
+    let used = taken / slots;
+    if used >= 1.0 {
+        return f64::INFINITY;
+    }
+    let service = taken / rate.max(1e-12);
+    service / slots * used.powf((2.0 * (slots + 1.0)).sqrt() - 1.0) / (1.0 - used)
 }
 
 /// Share of its time an engine spends on prompts.

@@ -77,7 +77,11 @@ fn load_of(scenario: &Scenario) -> Vec<Load<'_>> {
     scenario
         .servers
         .iter()
-        .map(|server| Load { steps: &server.steps, devices: &server.devices })
+        .map(|server| Load {
+            steps: &server.steps,
+            devices: &server.devices,
+            has_slots: matches!(server.engine, Engine::Llama(_)),
+        })
         .collect()
 }
 
@@ -112,6 +116,35 @@ proptest! {
             prop_assert!(apart[role] >= shared[role] * 0.999, "{apart:?} {shared:?}");
             prop_assert!(faster[role] >= apart[role] * 0.999, "{faster:?} {apart:?}");
         }
+    }
+}
+
+#[test]
+fn the_wait_for_a_slot_comes_near_a_simulation() {
+    let mut told = Vec::new();
+    // Tokens of 36 to 60 ms: 200 of them keep a slot busy for 7 to 12 s, and one request comes in 20.
+    for (slots, weights) in [(1, 36_000.0), (1, 60_000.0), (2, 90_000.0)] {
+        let (mut scenario, mut workload) = home_office(false, weights * 3.0, 300.0);
+        workload.roles.drain(..2);
+        scenario.routes = vec![vec![2]];
+        let open = workload.roles[0].open.as_mut().expect("images come by themselves");
+        open.slots = Some(slots);
+        let Engine::Llama(options) = &mut scenario.servers[2].engine else { unreachable!() };
+        options.slots = slots;
+        let demands = demands(&workload, &scenario.routes);
+        let sharing = Sharing::TimeSlice { loss: 0.035 };
+        let mean = loads(&load_of(&scenario), sharing, &demands)[0].first.get();
+        let runs = (0..40).map(|one| run(&scenario, &workload, 1, one, None));
+        let firsts: Vec<f64> =
+            runs.filter_map(|run| Some(run.meter.roles[0].ttft.mean()?.get())).collect();
+        let simulated = firsts.iter().sum::<f64>() / firsts.len() as f64;
+        told.push((mean, simulated));
+    }
+    for (mean, simulated) in told {
+        assert!(
+            (0.5..2.0).contains(&(mean / simulated)),
+            "{mean} s by means, {simulated} s simulated"
+        );
     }
 }
 

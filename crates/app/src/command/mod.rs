@@ -13,6 +13,9 @@ use localrig_world::store::{Store, StoreError};
 use crate::failure::{Failure, INPUT};
 use crate::output::Format;
 
+/// The requirement when none is named.
+const DEFAULT_REQUIREMENT: &str = "home-office";
+
 pub(crate) mod accuracy;
 pub(crate) mod audit;
 pub(crate) mod build;
@@ -161,7 +164,7 @@ fn folders(overlays: &[PathBuf]) -> Vec<PathBuf> {
 
 /// A requirement: from a file, by the name of a shipped one, or the default.
 fn requirement(given: Option<&str>) -> Result<Requirement, Failure> {
-    let given = given.unwrap_or("home-office");
+    let given = given.unwrap_or(DEFAULT_REQUIREMENT);
     if let Some(text) = localrig_world::requirement(given) {
         return Ok(Requirement::parse(&format!("requirements/{given}.toml"), text)?);
     }
@@ -182,6 +185,12 @@ fn market<'a>(
     date: Option<Date>,
 ) -> Result<Market<'a>, Failure> {
     let (_, region) = catalog.get_in::<Region>(&requirement.region)?;
+    let kinds: Vec<&str> = region.sockets.iter().map(|one| one.kind.as_str()).collect();
+    if !kinds.is_empty() && !kinds.contains(&requirement.power.socket.as_str()) {
+        let socket = &requirement.power.socket;
+        return Err(Failure::new(INPUT, format!("power.socket: no socket called `{socket}`"))
+            .hint(format!("sockets of {}: {}", requirement.region, kinds.join(", "))));
+    }
     let date = date.unwrap_or_else(localrig_world::today);
     Ok(Market { catalog, region_id: &requirement.region, region, date })
 }

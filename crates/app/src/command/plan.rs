@@ -58,7 +58,14 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let habits = habits(args.workload.as_deref())?;
     let planner = Planner::new(market, &requirement, &habits)?;
-    let answer = PlanAnswer::new(&catalog, &planner.plan());
+    let mut answer = PlanAnswer::new(&catalog, &planner.plan());
+    // Flags change what the file says.
+    let changed = args.budget.is_some()
+        || args.context.is_some()
+        || args.noise.is_some()
+        || !args.only.is_empty();
+    let given = args.require.clone().unwrap_or_else(|| command::DEFAULT_REQUIREMENT.to_owned());
+    answer.given = (!changed && args.workload.is_none()).then_some(given);
     let mut extent = Extent { explain: args.explain, ..Extent::default() };
     if args.all {
         (extent.rows, extent.details, extent.rejected) = (usize::MAX, 10, usize::MAX);

@@ -32,7 +32,7 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
                 ages(PriceAges::of(best.parts.iter()))
             )),
     );
-    if let Some(warning) = old_prices(PriceAges::of(best.parts.iter())) {
+    if let Some(warning) = old_prices(best) {
         page.paragraph(format!(
             "{warning}{}",
             answer.first_up_to.map_or_else(String::new, |most| {
@@ -98,7 +98,10 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
 }
 
 /// What to do before ordering when prices are no longer what shops ask.
-fn old_prices(ages: PriceAges) -> Option<String> {
+fn old_prices(machine: &RankedMachine) -> Option<String> {
+    let ages = PriceAges::of(machine.parts.iter());
+    let linked = machine.parts.iter().any(|part| part.search.is_some());
+    let offers = if linked { " Today's offers are linked under Parts." } else { "" };
     let (old, total) = (ages.stale + ages.derived, ages.regional + ages.stale + ages.derived);
     (old > 0).then(|| {
         let which = match (old, total) {
@@ -108,7 +111,7 @@ fn old_prices(ages: PriceAges) -> Option<String> {
         };
         format!(
             "Before you order: {which} older than {FRESH_DAYS} days or from abroad, and prices move \
-             fast. Today's offers are linked under Parts."
+             fast.{offers}"
         )
     })
 }
