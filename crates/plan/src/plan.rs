@@ -130,19 +130,20 @@ impl<'a> Planner<'a> {
         &self.candidates
     }
 
-    /// What would run on a machine, by its key; empty when it was not considered or nothing fits.
+    /// What would run on a machine, by its key, simulated as a plan does; empty when it was not
+    /// considered or is outside a limit.
     pub fn roles_on(&'a self, key: &str) -> Vec<crate::answer::ServedRole> {
-        let plan = self.plan();
-        let ranked = plan.ranked.iter().find(|one| one.candidate.key == key);
-        ranked.map_or_else(Vec::new, |one| {
-            let served = one.assignment.served.iter();
-            served
-                .map(|role| {
-                    let asked = &self.requirement.roles[role.role];
-                    crate::answer::served_role(asked, &one.assignment, role)
-                })
-                .collect()
-        })
+        let named = self.candidates.iter().find(|one| one.key == key);
+        let Some(candidate) = named.filter(|one| self.outside(one).is_none()) else {
+            return Vec::new();
+        };
+        let placements = self.placed(&[candidate], |_| true);
+        let Judged::Ranked(one) = self.judge(candidate, &placements) else { return Vec::new() };
+        let role = |role: &Served<'_>| {
+            let asked = &self.requirement.roles[role.role];
+            crate::answer::served_role(asked, &one.assignment, role)
+        };
+        one.assignment.served.iter().map(role).collect()
     }
 
     /// Judges every machine.

@@ -176,6 +176,19 @@ fn a_main_model_is_at_least_as_good_as_the_one_named() {
 }
 
 #[test]
+fn a_machine_asked_for_alone_gets_what_the_plan_gives_it() {
+    let home = requirement("home-office");
+    let answer = answer(&home, "2026-11-21");
+    let open = home.without_limits();
+    let planner = Planner::new(market("2026-11-21"), &open, &habits()).unwrap();
+    for ranked in answer.ranked.iter().take(6) {
+        assert!(ranked.roles.iter().all(|role| role.simulated.is_some()), "{}", ranked.name);
+        let alone = serde_json::to_value(planner.roles_on(&ranked.key)).unwrap();
+        assert_eq!(alone, serde_json::to_value(&ranked.roles).unwrap(), "{}", ranked.name);
+    }
+}
+
+#[test]
 fn equal_boxes_share_the_streams_of_a_team_by_copies() {
     let team = requirement("small-team");
     let answer = answer(&team, "2026-11-21");
