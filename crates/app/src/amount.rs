@@ -27,15 +27,28 @@ pub(crate) fn tokens(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Money from and to: `4000..15000`.
-pub(crate) fn range(text: &str) -> Result<[f64; 2], String> {
-    let wrong = || "must be two amounts, the smaller first, for example `4000..15000`".to_owned();
-    let (low, high) = text.split_once("..").ok_or_else(wrong)?;
-    let amount = |text: &str| text.replace(['_', '\'', ','], "").parse::<f64>().ok();
-    match (amount(low), amount(high)) {
-        (Some(low), Some(high)) if low > 0.0 && high >= low && high.is_finite() => Ok([low, high]),
-        _ => Err(wrong()),
-    }
+/// A budget: from and to, or the most alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Range {
+    pub(crate) low: Option<f64>,
+    pub(crate) high: f64,
+}
+
+/// Money: `4000..15000`, or the most alone: `15000`.
+pub(crate) fn range(text: &str) -> Result<Range, String> {
+    let amount = |text: &str| {
+        let amount = text.replace(['_', '\'', ','], "").parse::<f64>().ok();
+        amount.filter(|amount| *amount > 0.0 && amount.is_finite())
+    };
+    let range = match text.split_once("..") {
+        Some((low, high)) => amount(low).zip(amount(high)).map(|(low, high)| (Some(low), high)),
+        None => amount(text).map(|high| (None, high)),
+    };
+    let range = range.filter(|(low, high)| low.is_none_or(|low| low <= *high));
+    range.map(|(low, high)| Range { low, high }).ok_or_else(|| {
+        "must be an amount, or two, the smaller first, for example `10000` or `4000..15000`"
+            .to_owned()
+    })
 }
 
 /// A count of at least one.
@@ -121,8 +134,9 @@ mod tests {
 
     #[test]
     fn ranges_run_upwards() {
-        assert_eq!(range("4000..15'000"), Ok([4000.0, 15000.0]));
-        for wrong in ["4000", "5..4", "-1..4", "a..b", "1..inf"] {
+        assert_eq!(range("4000..15'000"), Ok(Range { low: Some(4000.0), high: 15_000.0 }));
+        assert_eq!(range("10_000"), Ok(Range { low: None, high: 10_000.0 }));
+        for wrong in ["", "0", "5..4", "-1..4", "a..b", "1..inf"] {
             assert!(range(wrong).is_err(), "{wrong}");
         }
     }

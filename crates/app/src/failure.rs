@@ -314,6 +314,7 @@ impl From<RequirementError> for Failure {
     fn from(error: RequirementError) -> Self {
         match error {
             RequirementError::Document(error) => error.into(),
+            RequirementError::Catalog(error) => error.into(),
             other => Self::new(INPUT, other.to_string()),
         }
     }

@@ -89,6 +89,17 @@ impl Site {
     pub fn key(&self, level: Level) -> &str {
         &self.keys[level as usize]
     }
+
+    /// The file and its levels that constants come from, as a derivation names them.
+    pub(crate) fn fact(&self) -> String {
+        let mut levels: Vec<&str> = Vec::new();
+        for key in self.keys.iter().map(String::as_str).filter(|key| !key.is_empty()) {
+            if !levels.contains(&key) {
+                levels.push(key);
+            }
+        }
+        format!("calibration/fitted: {}", levels.join(", "))
+    }
 }
 
 /// What of a stack has been measured, most first.

@@ -2,7 +2,7 @@
 
 use localrig_facts::calibration::{EngineClass, MachineConstants};
 use localrig_facts::engine::Engine;
-use localrig_facts::format::{Container, Format};
+use localrig_facts::format::Format;
 use localrig_facts::gpu::{Gpu, Stack};
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::measured::Phase;
@@ -194,15 +194,11 @@ impl<'a> Setup<'a> {
         machine: &Machine<'_>,
         format: &Format,
     ) -> Result<Self, SetupError> {
-        let readable = format.container.word();
-        let reads = engine.weight_formats.iter().any(|one| one == readable)
-            // MLX engines list their own container only.
-            || (format.container == Container::Mlx && engine.stacks == [Stack::Mlx]);
-        if !reads {
+        if !engine.reads(format.container) {
             return Err(SetupError::NotRead {
                 engine: engine.name.clone(),
                 format: format.name.clone(),
-                container: readable,
+                container: format.container.word(),
             });
         }
         if let Some((id, cpu)) = machine.cpu {

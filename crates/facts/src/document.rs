@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
 
 use crate::resolve::nearest;
 
@@ -59,6 +60,45 @@ pub fn from_toml<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, Docum
             nearest,
         }
     })
+}
+
+/// The error about a value of a TOML document that has its type but makes no sense. `keys` lead to
+/// it, with numbers for the items of a list: `["role", "0", "streams"]`; the place is that of the
+/// last of them that stands in the text.
+pub fn wrong_value(
+    path: &str,
+    text: &str,
+    keys: &[&str],
+    message: String,
+    nearest: Option<String>,
+) -> DocumentError {
+    let place = DeTable::parse(text).ok().map(|table| {
+        let mut span = table.span();
+        let mut next = keys.split_first().and_then(|(key, rest)| {
+            let value = table.get_ref().get(*key)?;
+            Some((value, rest))
+        });
+        while let Some((value, rest)) = next {
+            span = value.span();
+            next = rest.split_first().and_then(|(key, rest)| {
+                let inner = match value.get_ref() {
+                    DeValue::Table(table) => table.get(*key)?,
+                    DeValue::Array(array) => array.get(key.parse::<usize>().ok()?)?,
+                    _ => return None,
+                };
+                Some((inner, rest))
+            });
+        }
+        Place::of(text, span)
+    });
+    DocumentError {
+        path: path.to_owned(),
+        line: place.as_ref().map(|place| place.line),
+        column: place.as_ref().map(|place| place.column),
+        excerpt: place.map(|place| place.excerpt),
+        message,
+        nearest,
+    }
 }
 
 /// Reads the rows of a CSV document with a header line. Every row must fill its type exactly.

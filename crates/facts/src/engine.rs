@@ -96,6 +96,13 @@ impl Engine {
     pub fn preference(&self, container: Container) -> Option<usize> {
         self.weight_formats.iter().position(|one| one == container.word())
     }
+
+    /// Whether the engine reads a kind of weight file.
+    pub fn reads(&self, container: Container) -> bool {
+        // MLX engines list their own container only.
+        self.preference(container).is_some()
+            || (container == Container::Mlx && self.stacks == [Stack::Mlx])
+    }
 }
 
 /// A format that a tool makes of any model an engine reads.

@@ -4,20 +4,21 @@
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::shop::Shop;
 use localrig_facts::system::Form;
-use localrig_facts::unit::{Bytes, TokensPerSec, Watts};
+use localrig_facts::unit::{Bytes, Seconds, TokensPerSec};
 use localrig_facts::{Catalog, Estimate, Id, Money};
 use serde::Serialize;
 
 use crate::assign::{Assignment, Group, Served, Simulated};
 use crate::build::Line;
-use crate::candidate::{Candidate, WallBasis};
+use crate::candidate::{Candidate, Wall};
 use crate::check::Check;
-use crate::figure::two_digits;
 use crate::knowledge::{Correction, Fact, corrections_of, facts};
+use crate::lead::{Lead, Leader, leaders};
 use crate::plan::{Plan, Ranked, Rejected};
 use crate::price::{NoPrice, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
-use crate::score::{ScoreTerm, first_up_to};
+use crate::score::ScoreTerm;
+use crate::shift::turns;
 use crate::trial::SimulationNote;
 use crate::verdict;
 
@@ -44,9 +45,9 @@ pub struct PlanAnswer {
     /// Machines within all hard limits, best first; machines with the same accelerators are one
     /// entry.
     pub ranked: Vec<RankedMachine>,
-    /// The most that the first may cost and still be first, all else the same; absent when it is
-    /// the only one.
-    pub first_up_to: Option<Money>,
+    /// What puts the first before the first that is built from other accelerators; absent when
+    /// there is none.
+    pub lead: Option<Lead>,
     /// Who leads in one respect, among the ranked.
     pub leaders: Vec<Leader>,
     /// Machines that would do but lack a price.
@@ -78,10 +79,8 @@ pub struct RankedMachine {
     pub cost_range: [Money; 2],
     /// Accelerator memory.
     pub memory_bytes: Bytes,
-    /// Most it draws at the wall; absent when not recorded.
-    pub wall_w: Option<Watts>,
-    /// Where that comes from.
-    pub wall_basis: Option<WallBasis>,
+    /// Most it draws at the wall; absent when nothing is known.
+    pub wall: Option<Wall>,
     /// Noise class under load; absent when nothing is known.
     pub noise: Option<NoiseClass>,
     /// Where the noise class comes from.
@@ -143,6 +142,8 @@ pub struct ServedRole {
     pub copies: bool,
     /// Whether it is the same loaded model as an earlier role's.
     pub shares_weights: bool,
+    /// With whom it takes turns; absent when it is always loaded.
+    pub turn: Option<Turn>,
     /// Speed of each stream after its first token while the whole workload runs: the median
     /// answer, with the 80 % interval of the speed model.
     pub per_stream_tok_per_s: Estimate<TokensPerSec>,
@@ -155,6 +156,23 @@ pub struct ServedRole {
     pub quality_index: Option<Estimate<f64>>,
     /// Index points lost to the format and the type of the KV cache.
     pub format_loss_points: f64,
+}
+
+/// Roles whose models are never loaded together.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Turn {
+    /// The other roles.
+    pub with: Vec<String>,
+    /// How long it takes to load the model when its turn comes, from a disk as the calibration
+    /// assumes it.
+    pub load_s: Seconds,
+}
+
+impl Turn {
+    fn of(requirement: &Requirement, served: &Served<'_>) -> Option<Self> {
+        let with = turns(requirement, served.role);
+        (!with.is_empty()).then_some(Self { with, load_s: served.load })
+    }
 }
 
 /// What fills the memory of a group of devices.
@@ -177,6 +195,8 @@ pub struct MemoryGroup {
 pub struct Load {
     /// Roles it serves.
     pub roles: Vec<String>,
+    /// Whether it takes turns with others, so that not all of them are loaded at a time.
+    pub in_turn: bool,
     /// Model, format and engine.
     pub label: String,
     /// Weights.
@@ -219,19 +239,6 @@ pub struct Twin {
     pub cost: Money,
     /// Points out of 100.
     pub score: f64,
-}
-
-/// Who leads in one respect.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Leader {
-    /// In what: `lowest price`.
-    pub respect: &'static str,
-    /// Its place in the ranking.
-    pub rank: usize,
-    /// Its name.
-    pub name: String,
-    /// The figure, ready to print.
-    pub figure: String,
 }
 
 /// A machine that would do but lacks a price.
@@ -277,10 +284,11 @@ impl PlanAnswer {
     pub fn new(catalog: &Catalog, plan: &Plan<'_>) -> Self {
         let requirement = plan.requirement;
         let money = |range: [f64; 2]| range.map(|one| Money::of(one, requirement.budget.currency));
+        let by_accelerators = plan.by_accelerators();
         let mut ranked: Vec<RankedMachine> = Vec::new();
-        for (first, others) in plan.by_accelerators() {
+        for (first, others) in &by_accelerators {
             let rank = ranked.len() + 1;
-            ranked.push(machine(catalog, requirement, rank, first, &others));
+            ranked.push(machine(catalog, requirement, rank, first, others));
         }
         let unpriced = plan.unpriced.iter().map(|one| UnpricedMachine {
             key: one.candidate.key.clone(),
@@ -319,10 +327,10 @@ impl PlanAnswer {
             budget: money(requirement.budget.range),
             sweet_spot: money(requirement.budget.sweet_spot),
             leaders: leaders(&ranked),
-            first_up_to: ranked.get(1).map(|next| {
-                let first = &ranked[0];
-                first_up_to(requirement, first.cost, first.score - next.score)
-            }),
+            lead: {
+                let firsts: Vec<&Ranked<'_>> = by_accelerators.iter().map(|one| one.0).collect();
+                Lead::new(requirement, &firsts)
+            },
             ranked,
             unpriced: unpriced.collect(),
             rejected: rejected.collect(),
@@ -356,14 +364,13 @@ fn machine(
         cost: ranked.cost,
         cost_range: cost_range(candidate, ranked.cost),
         memory_bytes: candidate.memory(),
-        wall_w: candidate.wall,
-        wall_basis: candidate.wall_basis(),
+        wall: candidate.wall.clone(),
         noise: candidate.noise.class,
         noise_basis: candidate.noise.basis.clone(),
         roles: assignment
             .served
             .iter()
-            .map(|one| served_role(&requirement.roles[one.role], assignment, one))
+            .map(|one| served_role(requirement, assignment, one))
             .collect(),
         memory: assignment.groups.iter().map(|one| memory_group(requirement, one)).collect(),
         verdict: ranked.lines.clone(),
@@ -392,11 +399,11 @@ pub(crate) fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
 }
 
 pub(crate) fn served_role(
-    role: &Role,
+    requirement: &Requirement,
     assignment: &Assignment<'_>,
     served: &Served<'_>,
 ) -> ServedRole {
-    let option = served.option;
+    let (role, option) = (&requirement.roles[served.role], served.option);
     ServedRole {
         role: role.name.clone(),
         streams: role.streams,
@@ -415,6 +422,7 @@ pub(crate) fn served_role(
         copies: assignment.groups[served.group].copies,
         simulated: served.simulated,
         shares_weights: served.shares_weights,
+        turn: Turn::of(requirement, served),
         per_stream_tok_per_s: served.busy,
         alone_tok_per_s: served.alone,
         quality_index: option.ability.as_ref().map(|ability| ability.index),
@@ -425,6 +433,7 @@ pub(crate) fn served_role(
 pub(crate) fn memory_group(requirement: &Requirement, group: &Group) -> MemoryGroup {
     let loads = group.loads.iter().map(|load| Load {
         roles: load.roles.iter().map(|role| requirement.roles[*role].name.clone()).collect(),
+        in_turn: load.roles.iter().any(|role| !turns(requirement, *role).is_empty()),
         label: load.label.clone(),
         weights_bytes: load.weights,
         context_bytes: load.context,
@@ -485,51 +494,6 @@ fn search(catalog: &Catalog, requirement: &Requirement, name: &str) -> Option<St
         }
     }
     Some(template.replace("{query}", &query))
-}
-
-/// Who leads in what one may care about most.
-fn leaders(ranked: &[RankedMachine]) -> Vec<Leader> {
-    let main = |one: &RankedMachine| one.roles.first().cloned();
-    let speed =
-        |one: &RankedMachine| main(one).map_or(0.0, |role| role.per_stream_tok_per_s.value.get());
-    let quality = |one: &RankedMachine| {
-        main(one).map_or(0.0, |role| {
-            role.quality_index.map_or(0.0, |index| index.low) - role.format_loss_points
-        })
-    };
-    let quiet =
-        |one: &RankedMachine| one.noise.map_or(f64::NEG_INFINITY, |class| -f64::from(class as u8));
-    let best = |value: &dyn Fn(&RankedMachine) -> f64| {
-        // The first of equals: the one ranked higher.
-        ranked.iter().fold(None::<&RankedMachine>, |best, one| match best {
-            Some(best) if value(best) >= value(one) => Some(best),
-            _ => Some(one),
-        })
-    };
-    let mut found = Vec::new();
-    let mut add =
-        |respect, machine: Option<&RankedMachine>, figure: &dyn Fn(&RankedMachine) -> String| {
-            if let Some(one) = machine {
-                found.push(Leader {
-                    respect,
-                    rank: one.rank,
-                    name: one.name.clone(),
-                    figure: figure(one),
-                });
-            }
-        };
-    add("lowest price", best(&|one| -(one.cost.minor as f64)), &|one| one.cost.whole().to_string());
-    add("fastest main model", best(&speed), &|one| format!("{} tok/s", two_digits(speed(one))));
-    add("best main model", best(&quality), &|one| {
-        main(one).map_or_else(String::new, |role| format!("{} {}", role.model, role.format))
-    });
-    add("quietest", best(&quiet), &|one| {
-        one.noise.map_or_else(|| "not known".to_owned(), |class| class.word().to_owned())
-    });
-    add("most memory", best(&|one| one.memory_bytes.get()), &|one| {
-        format!("{:.0} GiB", one.memory_bytes.to_gib())
-    });
-    found
 }
 
 /// How old the prices of some machines are.

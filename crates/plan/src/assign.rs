@@ -33,6 +33,8 @@ pub struct Served<'a> {
     /// Share of its answers in time: within the workload's limit on the first token, and when they
     /// are simulated, at least as fast as the role's minimum.
     pub in_time: f64,
+    /// How long loading its weights from disk takes.
+    pub load: Seconds,
     /// What a simulation says; `None` when `busy` comes from means.
     pub simulated: Option<Simulated>,
 }

@@ -7,16 +7,17 @@ use localrig_facts::machine::{Device, Machine, machine_of_variant};
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::price::Condition;
 use localrig_facts::region::Socket;
+
 use localrig_facts::system::{Form, System, Variant};
 use localrig_facts::unit::{Bytes, Watts};
-use localrig_facts::{CatalogError, Id, Money, PartialDate};
+use localrig_facts::{Catalog, CatalogError, Id, Money, Note, PartialDate};
 use serde::Serialize;
 
 use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
 use crate::check::{self, Check, Outcome};
 use crate::figure::grouped;
 use crate::noise::{MachineNoise, of_cards};
-use crate::price::{Goods, Market, NoPrice, Price};
+use crate::price::{Market, NoPrice, Price};
 use crate::requirement::Requirement;
 
 /// A machine with what it costs and what was checked.
@@ -38,10 +39,21 @@ pub struct Candidate<'a> {
     pub checks: Vec<Check>,
     /// Noise under load.
     pub noise: MachineNoise,
-    /// Most the machine draws at the wall.
-    pub wall: Option<Watts>,
+    /// Most the machine draws at the wall; absent when nothing is known.
+    pub wall: Option<Wall>,
     /// How more can be added later.
     pub growth: String,
+}
+
+/// Most a machine draws at the wall.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Wall {
+    /// The power.
+    pub power_w: Watts,
+    /// Where it comes from.
+    pub basis: WallBasis,
+    /// What else is to be said of it: on what it was measured, which box it is taken from.
+    pub note: Option<String>,
 }
 
 /// Where the power of a machine at the wall comes from.
@@ -56,20 +68,24 @@ pub enum WallBasis {
     Supply,
     /// The highest load that somebody measured: no limit.
     Measured,
+    /// Not recorded; that of another box with the same accelerator: an assumption.
+    Alike,
+}
+
+impl WallBasis {
+    /// The words used in answers.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Limits => "power limits",
+            Self::Stated => "stated by the maker",
+            Self::Supply => "rating of its supply",
+            Self::Measured => "the highest load that somebody measured, not a limit",
+            Self::Alike => "assumed",
+        }
+    }
 }
 
 impl Candidate<'_> {
-    /// Where [`Self::wall`] comes from; `None` when it is not recorded.
-    pub fn wall_basis(&self) -> Option<WallBasis> {
-        self.wall?;
-        let Some((_, system, _)) = self.machine.system else { return Some(WallBasis::Limits) };
-        Some(match (system.power.max_w, system.power.supply_w) {
-            (Some(_), _) => WallBasis::Stated,
-            (None, Some(_)) => WallBasis::Supply,
-            (None, None) => WallBasis::Measured,
-        })
-    }
-
     /// Accelerator memory installed.
     pub fn memory(&self) -> Bytes {
         let devices = self.machine.devices.iter();
@@ -156,17 +172,15 @@ pub fn candidates_of<'a>(
     if let Some((id, system, variant)) = machine.system {
         let status = variant.status.as_ref().unwrap_or(&system.status);
         let gone = variant.withdrawn.is_some_and(|day| day.latest() <= market.date);
-        let price = site.price(id, Some(&variant.key), status, gone);
+        let sold_new = status.contains(&Status::Retail) && !gone;
+        let price = market.offer(id, Some(&variant.key), sold_new, requirement.used.accepted);
         return Ok(vec![site.system(id, system, variant, &price, machine.units)?]);
     }
     if machine.devices.iter().any(|device| device.gpu.kind != GpuKind::Card) {
         return Ok(Vec::new());
     }
-    let prices: Vec<Result<Price, NoPrice>> = machine
-        .devices
-        .iter()
-        .map(|device| site.price(device.id, None, &device.gpu.status, false))
-        .collect();
+    let prices: Vec<Result<Price, NoPrice>> =
+        machine.devices.iter().map(|device| site.card_price(device.id, device.gpu)).collect();
     let cards: Vec<Card<'_, 'a>> = machine
         .devices
         .iter()
@@ -190,33 +204,9 @@ impl<'a> Site<'_, 'a> {
         released.is_none_or(|released| released.earliest() <= self.market.date)
     }
 
-    /// The price of something, new if it is sold new, else used if used goods are accepted.
-    fn price(
-        &self,
-        id: &Id,
-        variant: Option<&str>,
-        status: &[Status],
-        gone: bool,
-    ) -> Result<Price, NoPrice> {
-        let new = self.market.price(id, variant, Goods::New);
-        let sold_new = status.contains(&Status::Retail) && !gone;
-        match new {
-            // Old stock of what is no longer made goes fast: only a fresh price counts.
-            Ok(price) if sold_new || price.age_days < crate::price::FRESH_DAYS => return Ok(price),
-            _ => {}
-        }
-        if !self.requirement.used.accepted {
-            return new.and_then(|price| {
-                Err(NoPrice::OtherCondition {
-                    item: id.to_string(),
-                    seen: format!("new, {} days ago, and is no longer sold", price.age_days),
-                    date: self.market.date.to_string(),
-                })
-            });
-        }
-        self.market
-            .price(id, variant, Goods::Used)
-            .or_else(|error| if sold_new { new } else { Err(error) })
+    fn card_price(&self, id: &Id, gpu: &Gpu) -> Result<Price, NoPrice> {
+        let sold_new = gpu.status.contains(&Status::Retail);
+        self.market.offer(id, None, sold_new, self.requirement.used.accepted)
     }
 
     fn systems(
@@ -237,7 +227,9 @@ impl<'a> Site<'_, 'a> {
                 continue;
             }
             let status: &[Status] = if was_on_sale { &[Status::Retail] } else { status };
-            let price = self.price(id, Some(&variant.key), status, withdrawn);
+            let sold_new = status.contains(&Status::Retail) && !withdrawn;
+            let used = self.requirement.used.accepted;
+            let price = self.market.offer(id, Some(&variant.key), sold_new, used);
             let most = system.cluster.as_ref().map_or(1, |cluster| cluster.max_units);
             for units in 1..=most.min(3) {
                 found.push(self.system(id, system, variant, &price, units)?);
@@ -268,10 +260,9 @@ impl<'a> Site<'_, 'a> {
         for device in &mut machine.devices {
             device.count *= units;
         }
-        let power = &system.power;
-        let one = power.max_w.or(power.supply_w).or(power.measured_load_w.map(|[_, high]| high));
-        let wall = one.map(|one| one * f64::from(units));
-        let mut checks: Vec<Check> = self.wall_check(wall).into_iter().collect();
+        let wall = wall_of_system(self.market.catalog, system)?
+            .map(|one| Wall { power_w: one.power_w * f64::from(units), ..one });
+        let mut checks: Vec<Check> = self.wall_check(wall.as_ref()).into_iter().collect();
         if let (Some(cluster), true) = (&system.cluster, units > 1) {
             checks.push(Check {
                 rule: "cluster link",
@@ -321,7 +312,7 @@ impl<'a> Site<'_, 'a> {
         })
     }
 
-    fn wall_check(&self, wall: Option<Watts>) -> Option<Check> {
+    fn wall_check(&self, wall: Option<&Wall>) -> Option<Check> {
         Some(match wall {
             Some(wall) => check::wall_socket(wall, self.socket?),
             None => Check {
@@ -340,7 +331,7 @@ impl<'a> Site<'_, 'a> {
             .all::<Gpu>()?
             .iter()
             .filter(|(_, gpu)| self.is_card_to_consider(gpu))
-            .map(|(id, gpu)| (id, gpu, self.price(id, None, &gpu.status, false)))
+            .map(|(id, gpu)| (id, gpu, self.card_price(id, gpu)))
             .collect();
         for (id, gpu, price) in &cards {
             // Without a price or fit for a tower, more of the same say nothing new.
@@ -451,7 +442,11 @@ impl<'a> Site<'_, 'a> {
         let machine = Machine { name, devices, cpu: None, system: None, units: 1 };
         let power =
             base.as_ref().ok().and_then(|base| check::sustained(all, base.cpu, constants.rest_w));
-        let wall = power.map(|power| power / constants.supply_efficiency);
+        let wall = power.map(|power| Wall {
+            power_w: power / constants.supply_efficiency,
+            basis: WallBasis::Limits,
+            note: None,
+        });
         let (mut checks, noise) = match &base {
             Ok(base) => (base.checks.clone(), of_cards(all, base.case)),
             Err(error) => (
@@ -463,7 +458,7 @@ impl<'a> Site<'_, 'a> {
                 MachineNoise { class: None, basis: "no base system".to_owned() },
             ),
         };
-        checks.extend(self.wall_check(wall));
+        checks.extend(self.wall_check(wall.as_ref()));
         if let (Ok(base), Some(above)) = (&base, self.market.region.c19_above_w) {
             checks.push(check::cord(base.psu, above));
         }
@@ -492,6 +487,42 @@ impl<'a> Site<'_, 'a> {
         let priced = lines.iter().filter_map(Line::amount).fold(zero, |sum, one| sum + one);
         (lines.iter().all(|line| line.price.is_ok()).then_some(priced), priced)
     }
+}
+
+/// Most that one unit of a system draws at the wall, by what is known of it best; where nothing is,
+/// the most of any other box of the same shape with the same accelerator.
+pub(crate) fn wall_of_system(
+    catalog: &Catalog,
+    system: &System,
+) -> Result<Option<Wall>, CatalogError> {
+    let own = |system: &System| {
+        let power = &system.power;
+        let stated = power.max_w.map(|watts| (watts, WallBasis::Stated));
+        let supply = power.supply_w.map(|watts| (watts, WallBasis::Supply));
+        let measured = power.measured_load_w.map(|[_, high]| (high, WallBasis::Measured));
+        stated.or(supply).or(measured)
+    };
+    if let Some((power, basis)) = own(system) {
+        let about =
+            |one: &&Note| basis == WallBasis::Measured && one.about == "power.measured_load_w";
+        let note = system.notes.iter().find(about).map(|note| note.text.clone());
+        return Ok(Some(Wall { power_w: power, basis, note }));
+    }
+    let alike = |one: &&System| one.accelerator == system.accelerator && one.form == system.form;
+    let others = catalog.all::<System>()?.values().filter(alike);
+    let most = others
+        .filter_map(|one| own(one).map(|(power, basis)| (one, power, basis)))
+        .max_by(|a, b| a.1.get().total_cmp(&b.1.get()));
+    Ok(most.map(|(one, power, basis)| Wall {
+        power_w: power,
+        basis: WallBasis::Alike,
+        note: Some(format!(
+            "not recorded; {} with the same accelerator: {:.0} W ({})",
+            one.name,
+            power.get(),
+            basis.words()
+        )),
+    }))
 }
 
 /// A variant's key as people write sizes: `256gb-max-ssd` is `256 GB max ssd`, `2tb` is `2 TB`.

@@ -8,6 +8,7 @@ use localrig_facts::region::Socket;
 use localrig_facts::unit::Watts;
 use serde::Serialize;
 
+use crate::candidate::{Wall, WallBasis};
 use crate::figure::grouped;
 
 /// What a rule found.
@@ -254,24 +255,45 @@ pub fn cooler(cooler: &Cooler, cpu: &Cpu, case: &Case) -> Check {
     }
 }
 
-/// Cards without a fan need a server's airflow.
+/// Heat of other cards that a card may have to breathe: that of one more card of the workstation
+/// class (assumed, nobody was found to have measured it).
+const OTHERS_HEAT: Watts = Watts::new(300.0);
+
+/// Cards without a fan need a server's airflow; cards that blow into the case heat each other.
 pub fn airflow(cards: &[&Gpu]) -> Check {
     const RULE: &str = "airflow";
     if cards.iter().any(|gpu| gpu.board.cooling == Some(Cooling::Passive)) {
         return check(RULE, Outcome::Fail, "a passive card needs a server chassis");
     }
+    if cards.iter().any(|gpu| gpu.board.cooling.is_none()) {
+        return check(RULE, Outcome::NotChecked, "cooler of a card not recorded");
+    }
     let into_case = |gpu: &&&Gpu| {
-        matches!(
-            gpu.board.cooling,
-            Some(Cooling::OpenAir | Cooling::FlowThrough | Cooling::Partner)
-        ) && gpu.board.tdp_w.is_some_and(|power| power.get() > 300.0)
+        let cooling = gpu.board.cooling;
+        matches!(cooling, Some(Cooling::OpenAir | Cooling::FlowThrough | Cooling::Partner))
     };
-    match cards.iter().filter(into_case).count() {
-        0 | 1 => check(RULE, Outcome::Pass, "at most one hot card blows into the case"),
+    let blowing = cards.iter().filter(into_case);
+    let Some(heat) = blowing.map(|gpu| gpu.board.tdp_w).collect::<Option<Vec<Watts>>>() else {
+        return check(RULE, Outcome::NotChecked, "power of a card not recorded");
+    };
+    let most =
+        heat.iter().copied().fold(Watts::ZERO, |most, one| if one > most { one } else { most });
+    let all: Watts = heat.iter().copied().sum();
+    match heat.len() {
+        0 => check(RULE, Outcome::Pass, "no card blows its heat into the case"),
+        1 => check(RULE, Outcome::Pass, "one card blows its heat into the case"),
+        several if all - most <= OTHERS_HEAT => check(
+            RULE,
+            Outcome::Pass,
+            format!("{several} cards blow {} W into the case, little enough", whole(all)),
+        ),
         several => check(
             RULE,
             Outcome::Warn,
-            format!("{several} cards blow their heat into the case: the upper one breathes it"),
+            format!(
+                "{several} cards blow {} W into the case: the upper ones breathe it",
+                whole(all)
+            ),
         ),
     }
 }
@@ -396,19 +418,27 @@ fn whole(power: Watts) -> String {
 }
 
 /// The wall socket carries the machine for hours.
-pub fn wall_socket(wall: Watts, socket: &Socket) -> Check {
+pub fn wall_socket(wall: &Wall, socket: &Socket) -> Check {
     const RULE: &str = "wall socket";
     let continuous = socket.max_w * socket.continuous_share;
+    let power = wall.power_w;
     let reason = format!(
-        "{} W at the wall, {} gives {} W for hours and {} W at most",
-        whole(wall),
+        "{} W {}at the wall, {} gives {} W for hours and {} W at most",
+        whole(power),
+        match wall.basis {
+            WallBasis::Measured => "measured ",
+            WallBasis::Alike => "assumed ",
+            WallBasis::Limits | WallBasis::Stated | WallBasis::Supply => "",
+        },
         socket.kind,
         whole(continuous),
         whole(socket.max_w)
     );
-    if wall <= continuous {
+    if wall.basis == WallBasis::Alike {
+        check(RULE, Outcome::NotChecked, reason)
+    } else if power <= continuous {
         check(RULE, Outcome::Pass, reason)
-    } else if wall <= socket.max_w {
+    } else if power <= socket.max_w {
         check(RULE, Outcome::Warn, reason)
     } else {
         check(RULE, Outcome::Fail, reason)

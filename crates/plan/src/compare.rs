@@ -11,6 +11,7 @@ use localrig_estimate::speed::{Pace, faster};
 use localrig_estimate::work::Work;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
+use localrig_facts::gpu::Status;
 use localrig_facts::machine::{Machine, MachineError, parse_machine};
 use localrig_facts::model::Model;
 use localrig_facts::noise::NoiseClass;
@@ -18,9 +19,10 @@ use localrig_facts::unit::{Bytes, BytesPerSec, TokensPerSec, Watts};
 use localrig_facts::{Catalog, CatalogError, Estimate, Id};
 use serde::Serialize;
 
+use crate::candidate::{Wall, WallBasis, wall_of_system};
 use crate::fit::{FitQuestion, Running, best_format, fit, options_of};
 use crate::option::usual_format;
-use crate::price::{Goods, Market, Price};
+use crate::price::{Market, Price};
 use crate::quality::abilities;
 use crate::requirement::{FormatWish, Role};
 
@@ -54,8 +56,10 @@ pub struct ComparedMachine {
     pub usable_bytes: Option<Bytes>,
     /// Bandwidth of the fastest accelerator; absent = not recorded.
     pub bandwidth_bytes_per_s: Option<BytesPerSec>,
-    /// Power of all accelerators, or of the system; absent = not recorded.
-    pub power_w: Option<Watts>,
+    /// Power of all accelerators, or of the system at the wall; absent = not recorded.
+    pub power: Option<Wall>,
+    /// Whether it is a system bought whole, not cards.
+    pub is_system: bool,
     /// Noise class of a system; cards depend on their case.
     pub noise: Option<NoiseClass>,
     /// Prices of the accelerators, or of the system: the cards alone make no machine.
@@ -210,38 +214,41 @@ pub fn machines(
         all.push((machine, fit(catalog, &question)?.scored));
     }
     let mut models: Vec<ModelAcross> = Vec::new();
-    if let Some(name) = wanted.model {
-        // Whoever names the model wants to know its speed even where that is low.
-        let unhurried = Role { speed_minimum_tok_per_s: None, ..role.clone() };
+    // Unlike formats say little about machines: one of them for all, if all run it.
+    let alike = |role: &Role, name: &str, format: Option<&str>| {
         let run = |format: Option<&str>| {
             let mut on: Vec<Option<Running<'_>>> = Vec::new();
             for (machine, _) in &all {
-                let question = question(market, machine, &unhurried, wish);
+                let question = question(market, machine, role, wish);
                 on.push(one_model(catalog, &question, name, format)?);
             }
             Ok::<_, CompareError>(on)
         };
-        let mut on = run(wanted.format)?;
-        // Unlike formats say little about machines: one of them for all, if all run it.
+        let on = run(format)?;
         let formats: BTreeSet<String> =
             on.iter().flatten().map(|one| one.option.format_id.short().to_owned()).collect();
         if formats.len() > 1 {
             let count = on.iter().flatten().count();
             for format in formats {
                 match run(Some(&format)) {
-                    Ok(alike) if alike.iter().flatten().count() == count => {
-                        on = alike;
-                        break;
-                    }
+                    Ok(alike) if alike.iter().flatten().count() == count => return Ok(alike),
                     Ok(_) | Err(CompareError::NotOffered { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
         }
+        Ok(on)
+    };
+    let across = |name: &str, on: &[Option<Running<'_>>]| {
+        let machines = all.iter().map(|(machine, _)| machine);
+        let on: Vec<_> = machines.zip(on.iter().map(Option::as_ref)).collect();
+        across(catalog, name, &on, role)
+    };
+    if let Some(name) = wanted.model {
+        // Whoever names the model wants to know its speed even where that is low.
+        let unhurried = Role { speed_minimum_tok_per_s: None, ..role.clone() };
         let (_, model) = catalog.find::<Model>(name)?;
-        let on: Vec<_> =
-            all.iter().map(|(machine, _)| machine).zip(on.iter().map(Option::as_ref)).collect();
-        models.push(across(catalog, &model.name, &on, role));
+        models.push(across(&model.name, &alike(&unhurried, name, wanted.format)?));
     } else {
         for (_, running) in &all {
             for best in running.iter().take(2) {
@@ -249,10 +256,7 @@ pub fn machines(
                 if models.iter().any(|one| one.model == *name) {
                     continue;
                 }
-                let same = |one: &&Running<'_>| one.option.id == best.option.id;
-                let on: Vec<_> =
-                    all.iter().map(|(machine, list)| (machine, list.iter().find(same))).collect();
-                models.push(across(catalog, name, &on, role));
+                models.push(across(name, &alike(role, best.option.id.short(), None)?));
             }
         }
     }
@@ -360,26 +364,24 @@ fn compared(
 ) -> Result<ComparedMachine, CatalogError> {
     let catalog = market.catalog;
     let (mut prices, mut no_price) = (Vec::new(), Vec::new());
-    let mut ask = |id: &Id, variant: Option<&str>| {
-        let price = market
-            .price(id, variant, Goods::New)
-            .or_else(|error| market.price(id, variant, Goods::Used).map_err(|_| error));
-        match price {
-            Ok(price) => prices.push(price),
-            Err(error) => no_price.push(error.to_string()),
-        }
+    let mut ask = |id: &Id, variant: Option<&str>, sold_new: bool| match market
+        .offer(id, variant, sold_new, true)
+    {
+        Ok(price) => prices.push(price),
+        Err(error) => no_price.push(error.to_string()),
     };
-    let mut power = Some(Watts::ZERO);
+    let mut power = Some(Wall { power_w: Watts::ZERO, basis: WallBasis::Limits, note: None });
     if let Some((id, system, variant)) = machine.system {
-        ask(id, Some(&variant.key));
-        let known = &system.power;
-        let one = known.max_w.or(known.supply_w);
-        power = one.map(|one| one * f64::from(machine.units));
+        let status = variant.status.as_ref().unwrap_or(&system.status);
+        let gone = variant.withdrawn.is_some_and(|day| day.latest() <= market.date);
+        ask(id, Some(&variant.key), status.contains(&Status::Retail) && !gone);
+        let one = wall_of_system(catalog, system)?;
+        power = one.map(|one| Wall { power_w: one.power_w * f64::from(machine.units), ..one });
     } else {
         for device in &machine.devices {
-            ask(device.id, None);
+            ask(device.id, None, device.gpu.status.contains(&Status::Retail));
             let more = device.gpu.board.tdp_w.map(|one| one * f64::from(device.count));
-            power = power.and_then(|sum| Some(sum + more?));
+            power = power.and_then(|sum| Some(Wall { power_w: sum.power_w + more?, ..sum }));
         }
     }
     let bandwidth = machine
@@ -397,7 +399,8 @@ fn compared(
             .sum(),
         usable_bytes: usable_with_llama(catalog, machine)?,
         bandwidth_bytes_per_s: bandwidth.map(localrig_facts::unit::GbPerS::quantity),
-        power_w: power,
+        power,
+        is_system: machine.system.is_some(),
         noise: machine
             .system
             .and_then(|(_, system, _)| system.noise.as_ref())

@@ -1,5 +1,6 @@
 //! One machine in full: parts, checks, power, what can be added later, what it costs to own.
 
+use localrig_facts::calibration::MachineConstants;
 use localrig_facts::machine::Machine;
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::part::{Cpu, Motherboard};
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use crate::answer::{Part, ServedRole, Twin, cost_range, part};
 use crate::build::Line;
-use crate::candidate::{Candidate, WallBasis, candidates_of};
+use crate::candidate::{Candidate, Wall, WallBasis, candidates_of};
 use crate::check::{Check, Outcome};
 use crate::ownership::{Own, Ownership, ownership};
 use crate::price::{Market, PriceBasis};
@@ -212,7 +213,7 @@ pub(crate) fn configuration_of(
         documented: documented(market, candidate)?,
         checks: candidate.checks.clone(),
         refused_by: refused_by(candidate),
-        power: power(candidate),
+        power: power(candidate, catalog.machine_constants()?),
         noise: candidate.noise.class,
         noise_basis: candidate.noise.basis.clone(),
         roles: ask.roles.to_vec(),
@@ -310,24 +311,27 @@ fn not_current(lines: &[Line]) -> Vec<String> {
         .collect()
 }
 
-fn power(candidate: &Candidate<'_>) -> Power {
+fn power(candidate: &Candidate<'_>, constants: &MachineConstants) -> Power {
     let system = candidate.machine.system.map(|(_, system, _)| system);
     let idle_w = system.and_then(|system| system.power.measured_idle_w);
-    let basis = match candidate.wall_basis() {
-        None => "not recorded",
-        Some(WallBasis::Stated) => "what the maker states",
-        Some(WallBasis::Supply) => "rating of its supply",
-        Some(WallBasis::Measured) => "the highest load that somebody measured, not a limit",
-        Some(WallBasis::Limits) => {
-            "power limits of cards and processor and 75 W for the rest, at 90 % efficiency of the \
-             supply; idle was not measured"
+    let basis = match &candidate.wall {
+        None => "not recorded".to_owned(),
+        Some(Wall { basis: WallBasis::Alike, note: Some(note), .. }) => note.clone(),
+        Some(Wall { basis: WallBasis::Limits, .. }) => {
+            let (rest, efficiency) = (constants.rest_w.get(), constants.supply_efficiency * 100.0);
+            format!(
+                "power limits of cards and processor and {rest} W for the rest, at {efficiency} % \
+                 efficiency of the supply; idle was not measured"
+            )
         }
+        Some(Wall { basis, .. }) => basis.words().to_owned(),
     };
+    let wall = candidate.wall.as_ref().map(|wall| wall.power_w);
     Power {
         idle_w: idle_w.map(|range| range.map(|watts| watts * f64::from(candidate.machine.units))),
-        wall_w: candidate.wall,
-        heat_w: candidate.wall,
-        basis: basis.to_owned(),
+        wall_w: wall,
+        heat_w: wall,
+        basis,
     }
 }
 

@@ -6,7 +6,7 @@ use localrig_estimate::memory::{Ask, Holding, Setting, Size, usable};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::{Device, Machine};
-use localrig_facts::unit::{Bytes, TokensPerSec};
+use localrig_facts::unit::{Bytes, Seconds, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate, Id};
 use localrig_simulate::load::{Demand, Load, loads};
 use localrig_simulate::pace::step_table;
@@ -31,6 +31,8 @@ pub(crate) struct Fit<'a> {
     pub(crate) overhead: Estimate<Bytes>,
     /// What the engine may use of the group's memory.
     pub(crate) usable: Bytes,
+    /// How long loading its weights takes.
+    pub(crate) load: Seconds,
     /// How long its steps take.
     pub(crate) steps: StepTable,
     /// What they rest on.
@@ -480,6 +482,7 @@ impl<'a> Draft<'a> {
             context: size.context,
             overhead: size.overhead,
             usable,
+            load: size.weights / pace.load_rate(),
             steps: steps.map_err(other)?,
             basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
             solo: (TokensPerSec::ZERO, 0.0),

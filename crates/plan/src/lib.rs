@@ -31,6 +31,7 @@ pub mod curve;
 pub mod detail;
 pub mod group;
 pub mod knowledge;
+pub mod lead;
 pub mod near_miss;
 pub mod plan;
 pub mod platform;

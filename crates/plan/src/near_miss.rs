@@ -139,7 +139,7 @@ fn near_miss<'a>(
     let roles: Vec<_> = assignment
         .iter()
         .flat_map(|it| it.served.iter().map(move |one| (it, one)))
-        .map(|(it, one)| served_role(&requirement.roles[one.role], it, one))
+        .map(|(it, one)| served_role(requirement, it, one))
         .collect();
     let ask = Ask { requirement, roles: &roles, key: Some(&candidate.key), own: Own::default() };
     Ok(NearMiss {

@@ -9,7 +9,7 @@ use localrig_estimate::memory::Ask;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::work::Work;
 use localrig_facts::engine::{Allocation, Engine};
-use localrig_facts::format::{Format, Precision};
+use localrig_facts::format::{Container, Format, Precision};
 use localrig_facts::model::{Modality, Model};
 use localrig_facts::{Catalog, CatalogError, Date, Id};
 use rayon::prelude::*;
@@ -406,14 +406,26 @@ fn forms<'a>(
 pub struct UsualFormat<'a> {
     /// The format.
     pub id: &'a Id,
-    /// What makes it of any model the engine reads, where nobody is known to publish one.
-    pub made_by: Option<&'a str>,
+    /// Where it comes from.
+    pub origin: Origin<'a>,
+}
+
+/// Where the files of a usual format come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Somebody publishes them.
+    Published,
+    /// This tool makes them of any model the engine reads; nobody is known to publish them.
+    Made(&'a str),
+    /// They are what the maker released; nobody is known to publish smaller ones.
+    Released,
 }
 
 /// The format people use a model in with an engine when they name none: about 4 bits per weight, or
-/// the first it is to be had in; else the one that a tool of the engine makes of any model.
+/// the first it is to be had in; else the one that a tool of the engine makes of any model; else
+/// what its maker released, where the engine reads that.
 ///
-/// `None` when nobody publishes it in a format of this engine and none can be made.
+/// `None` when nothing of this is known.
 ///
 /// # Errors
 /// When a catalog file is broken.
@@ -437,14 +449,24 @@ pub fn usual_format<'a>(
     }
     let four_bit = forms.iter().find(|form| form.format.precision == Precision::FourBit);
     if let Some(published) = four_bit.or(forms.first()) {
-        return Ok(Some(UsualFormat { id: published.format_id, made_by: None }));
+        return Ok(Some(UsualFormat { id: published.format_id, origin: Origin::Published }));
     }
     // That an engine reads a model is known only of one whose tensors are.
-    let Some(made) = engine.usual_format.as_ref().filter(|_| model.architecture.is_some()) else {
+    if model.architecture.is_none() {
         return Ok(None);
-    };
-    let (id, _) = catalog.get_in::<Format>(&made.format)?;
-    Ok(Some(UsualFormat { id, made_by: Some(&made.tool) }))
+    }
+    if let Some(made) = &engine.usual_format {
+        let (id, _) = catalog.get_in::<Format>(&made.format)?;
+        return Ok(Some(UsualFormat { id, origin: Origin::Made(&made.tool) }));
+    }
+    // Makers release safetensors in 16 bits, if in nothing smaller.
+    let released = engine.preference(Container::Safetensors) == Some(0)
+        && model.native_precision.as_deref() == Some("bfloat16");
+    if !released {
+        return Ok(None);
+    }
+    let (id, _) = catalog.get_in::<Format>("safetensors-bf16")?;
+    Ok(Some(UsualFormat { id, origin: Origin::Released }))
 }
 
 fn is_mxfp4(model: &Model) -> bool {

@@ -59,17 +59,31 @@ pub struct Spent {
 pub struct TokenCost {
     /// The model.
     pub model: String,
-    /// Tokens answered in a second by all its streams together.
-    pub tok_per_s: f64,
-    /// A million tokens answered here: much use, middling use, little use.
-    pub per_million: [Money; 3],
-    /// One step of an agent here, in thousandths of the currency unit, for the same uses.
-    pub per_thousand_steps: [Money; 3],
+    /// Streams that answer at the same time.
+    pub streams: u64,
+    /// Here, from the best to the worst case.
+    pub here: [Use; 3],
     /// The same model from providers: cheapest, middle and dearest.
     pub api: Vec<ApiOffer>,
     /// Years until the machine has paid for itself against the dearest and the cheapest of them,
     /// with much and with little use; `None` = never, electricity alone costs more.
     pub break_even_years: Option<[Option<f64>; 2]>,
+}
+
+/// What tokens cost on the machine in one case.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Use {
+    /// Hours a day under load.
+    pub hours_per_day: f64,
+    /// Tokens answered in a second by all streams together: the upper end of the interval, the
+    /// middle, the lower end.
+    pub tok_per_s: f64,
+    /// What the machine is sold for in the end, as a share of its price.
+    pub resale_share: f64,
+    /// A million tokens answered.
+    pub per_million: Money,
+    /// A thousand steps of an agent.
+    pub per_thousand_steps: Money,
 }
 
 /// A model at a provider.
@@ -130,9 +144,10 @@ pub fn ownership(
         None => tariff(market)?,
     };
     let hours = own.hours.map_or(usage.load_hours_per_day, |hours| [hours; 3]);
-    let electricity_per_year = candidate
-        .wall
-        .map(|wall| hours.map(|hours| Money::of(kwh(wall, hours * 365.0) * price_per_kwh, home)));
+    let electricity_per_year =
+        candidate.wall.as_ref().map(|wall| wall.power_w).map(|wall| {
+            hours.map(|hours| Money::of(kwh(wall, hours * 365.0) * price_per_kwh, home))
+        });
     let resale = candidate.cost.map(|cost| usage.resale_share.map(|share| cost.scaled(share)));
     let loss_of_value = candidate.cost.map(|cost| {
         let [worst, best] = usage.resale_share;
@@ -152,8 +167,10 @@ pub fn ownership(
         }
         _ => None,
     };
-    let rent = match (candidate.cost, candidate.wall) {
-        (Some(cost), Some(wall)) => rent(market, candidate, cost, kwh(wall, 1.0) * price_per_kwh)?,
+    let rent = match (candidate.cost, &candidate.wall) {
+        (Some(cost), Some(wall)) => {
+            rent(market, candidate, cost, kwh(wall.power_w, 1.0) * price_per_kwh)?
+        }
         _ => None,
     };
     Ok(Ownership {
@@ -235,21 +252,24 @@ fn token_cost(
 ) -> Result<TokenCost, CatalogError> {
     let speed = &main.per_stream_tok_per_s;
     let streams = main.streams as f64;
-    let millions = |speed: f64, hours: f64| speed * streams * 3600.0 * hours * 365.0 / 1e6;
     let [worst, best] = usage.resale_share;
     // Much use at high speed and good resale is the best case, and so on.
     let cases = [
-        (best, millions(speed.high.get(), hours[2]), electricity[2]),
-        (f64::midpoint(worst, best), millions(speed.value.get(), hours[1]), electricity[1]),
-        (worst, millions(speed.low.get(), hours[0]), electricity[0]),
+        (best, speed.high, hours[2], electricity[2]),
+        (f64::midpoint(worst, best), speed.value, hours[1], electricity[1]),
+        (worst, speed.low, hours[0], electricity[0]),
     ];
-    let per_million = cases.map(|(share, millions, electricity)| {
-        (cost.scaled((1.0 - share) / usage.years) + electricity).scaled(1.0 / millions)
-    });
     let step = &usage.agent_step;
     // A thousand steps answer a thousandth of a million times their length.
     let thousand_steps = step.output_tokens * 1000.0 / 1e6;
-    let per_thousand_steps = per_million.map(|one| one.scaled(thousand_steps));
+    let here = cases.map(|(resale_share, speed, hours_per_day, electricity)| {
+        let tok_per_s = speed.get() * streams;
+        let loss_of_value = cost.scaled((1.0 - resale_share) / usage.years);
+        let millions = millions_a_year(tok_per_s, hours_per_day);
+        let per_million = (loss_of_value + electricity).scaled(1.0 / millions);
+        let per_thousand_steps = per_million.scaled(thousand_steps);
+        Use { hours_per_day, tok_per_s, resale_share, per_million, per_thousand_steps }
+    });
 
     let factor = market.factor(Currency::Usd);
     let name = main.model_id.within_folder().to_lowercase();
@@ -293,22 +313,27 @@ fn token_cost(
         })
         .collect();
     let break_even_years = api.first().zip(api.last()).map(|(cheapest, dearest)| {
-        let years = |offer: &ApiOffer, (_, millions, electricity): (f64, f64, Money)| {
+        let years = |offer: &ApiOffer, here: &Use, electricity: Money| {
+            let millions = millions_a_year(here.tok_per_s, here.hours_per_day);
             let thousands_of_steps = millions / thousand_steps;
             let saved =
                 offer.per_thousand_steps.amount() * thousands_of_steps - electricity.amount();
             (saved > 0.0).then(|| cost.amount() / saved)
         };
-        [years(dearest, cases[0]), years(cheapest, cases[2])]
+        [years(dearest, &here[0], electricity[2]), years(cheapest, &here[2], electricity[0])]
     });
     Ok(TokenCost {
         model: format!("{} {}", main.model, main.format),
-        tok_per_s: speed.value.get() * streams,
-        per_million,
-        per_thousand_steps,
+        streams: main.streams,
+        here,
         api,
         break_even_years,
     })
+}
+
+/// Millions of tokens that so many in a second are in a year of such days.
+fn millions_a_year(tok_per_s: f64, hours_per_day: f64) -> f64 {
+    tok_per_s * 3600.0 * hours_per_day * 365.0 / 1e6
 }
 
 fn rent(

@@ -8,6 +8,7 @@ use localrig_facts::{Date, Money};
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::workload::Workload;
 
+use crate::answer::{ServedRole, served_role};
 use crate::assign::{Assignment, Served};
 use crate::candidate::{Candidate, candidates};
 use crate::check::Outcome;
@@ -132,18 +133,15 @@ impl<'a> Planner<'a> {
 
     /// What would run on a machine, by its key, simulated as a plan does; empty when it was not
     /// considered or is outside a limit.
-    pub fn roles_on(&'a self, key: &str) -> Vec<crate::answer::ServedRole> {
+    pub fn roles_on(&'a self, key: &str) -> Vec<ServedRole> {
         let named = self.candidates.iter().find(|one| one.key == key);
         let Some(candidate) = named.filter(|one| self.outside(one).is_none()) else {
             return Vec::new();
         };
         let placements = self.placed(&[candidate], |_| true);
         let Judged::Ranked(one) = self.judge(candidate, &placements) else { return Vec::new() };
-        let role = |role: &Served<'_>| {
-            let asked = &self.requirement.roles[role.role];
-            crate::answer::served_role(asked, &one.assignment, role)
-        };
-        one.assignment.served.iter().map(role).collect()
+        let served = one.assignment.served.iter();
+        served.map(|role| served_role(self.requirement, &one.assignment, role)).collect()
     }
 
     /// Judges every machine.

@@ -8,7 +8,9 @@
 //!    regional price said is kept beside it. If the newest observation is the region's own, it is
 //!    used as it is and marked stale.
 //! 4. The spread of what sources say at about the same time is shown, and the age always.
-//! 5. What has no usable observation has no price: the reason is said, nothing is filled in.
+//! 5. What is sold new is priced new; what is no longer made is priced used, where used goods are
+//!    accepted, unless somebody still had it new within [`FRESH_DAYS`].
+//! 6. What has no usable observation has no price: the reason is said, nothing is filled in.
 
 use std::cmp::Reverse;
 
@@ -274,6 +276,37 @@ impl Market<'_> {
             stale_regional,
             note: used.row.note.clone(),
         })
+    }
+
+    /// What one would pay for an item: its price new if it is sold new, else used if used goods are
+    /// accepted.
+    ///
+    /// # Errors
+    /// When there is no usable observation of it in that condition.
+    pub fn offer(
+        &self,
+        item: &Id,
+        variant: Option<&str>,
+        sold_new: bool,
+        used_accepted: bool,
+    ) -> Result<Price, NoPrice> {
+        let new = self.price(item, variant, Goods::New);
+        match new {
+            // Old stock of what is no longer made goes fast: only a fresh price counts.
+            Ok(price) if sold_new || price.age_days < FRESH_DAYS => return Ok(price),
+            _ => {}
+        }
+        if !used_accepted {
+            return new.and_then(|price| {
+                Err(NoPrice::OtherCondition {
+                    item: item.to_string(),
+                    seen: format!("new, {} days ago, and is no longer sold", price.age_days),
+                    date: self.date.to_string(),
+                })
+            });
+        }
+        let used = self.price(item, variant, Goods::Used);
+        used.or_else(|error| if sold_new { new } else { Err(error) })
     }
 
     /// What sources said within [`SPREAD_DAYS`] of the observation used; none when they agree.

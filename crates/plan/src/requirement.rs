@@ -1,14 +1,18 @@
 //! A requirement: what the machine must do, cost and sound like, as data.
 
+mod check;
+
 use localrig_facts::document::{DocumentError, from_toml};
 use localrig_facts::format::Precision;
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::shop::Tier;
 use localrig_facts::system::Form;
 use localrig_facts::unit::{Gib, TokensPerSec};
-use localrig_facts::{Currency, Money};
+use localrig_facts::{Catalog, CatalogError, Currency, Money};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::check::Wrong;
 
 /// A requirement file: `requirements/*.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -215,23 +219,19 @@ pub struct Growth {
     pub share_with_colleagues: bool,
 }
 
-/// A requirement that contradicts itself.
+/// A requirement that contradicts itself, or names what does not exist.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequirementError {
-    /// It does not have its shape.
+    /// It does not have its shape, or a value of it makes no sense.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// A value makes no sense.
-    #[error("{path}: {key}: {problem}")]
-    Value {
-        /// The file.
-        path: String,
-        /// The key.
-        key: String,
-        /// What is wrong.
-        problem: String,
-    },
+    /// A value that did not come from a file makes no sense.
+    #[error("{}: {}", .0.name(), .0.problem)]
+    Value(#[from] Wrong),
+    /// A catalog file is broken.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
 }
 
 impl Role {
@@ -248,66 +248,33 @@ impl Requirement {
     /// When the text has an unknown key or a value that makes no sense; the error names the place.
     pub fn parse(path: &str, text: &str) -> Result<Self, RequirementError> {
         let requirement: Self = from_toml(path, text)?;
-        requirement.check(path)?;
-        Ok(requirement)
+        match requirement.contradiction() {
+            Some(wrong) => Err(wrong.at(path, text).into()),
+            None => Ok(requirement),
+        }
     }
 
-    /// Checks what the types cannot; call it again after changing fields.
+    /// Reads a requirement whose names all stand in a catalog.
+    ///
+    /// # Errors
+    /// As [`Self::parse`], and when a name is in none of the catalog's files.
+    pub fn read(catalog: &Catalog, path: &str, text: &str) -> Result<Self, RequirementError> {
+        let requirement = Self::parse(path, text)?;
+        match requirement.unknown_name(catalog)? {
+            Some(wrong) => Err(wrong.at(path, text).into()),
+            None => Ok(requirement),
+        }
+    }
+
+    /// Checks again what the types cannot, after fields were changed.
     ///
     /// # Errors
     /// When a value makes no sense.
-    pub fn check(&self, path: &str) -> Result<(), RequirementError> {
-        let wrong = |key: &str, problem: &str| {
-            Err(RequirementError::Value {
-                path: path.to_owned(),
-                key: key.to_owned(),
-                problem: problem.to_owned(),
-            })
-        };
-        let ordered = |[low, high]: [f64; 2]| low > 0.0 && high >= low && high.is_finite();
-        if self.roles.is_empty() {
-            return wrong("role", "at least one role is needed");
+    pub fn check(&self) -> Result<(), RequirementError> {
+        match self.contradiction() {
+            Some(wrong) => Err(wrong.into()),
+            None => Ok(()),
         }
-        if !ordered(self.budget.range) {
-            return wrong("budget.range", "must be two positive amounts, the smaller first");
-        }
-        if !ordered(self.budget.sweet_spot) {
-            return wrong("budget.sweet_spot", "must be two positive amounts, the smaller first");
-        }
-        if self.memory.minimum_gib > self.memory.target_gib {
-            return wrong("memory", "the minimum is above the target");
-        }
-        for role in &self.roles {
-            let key = |field: &str| format!("role {}: {field}", role.name);
-            if role.streams == 0 {
-                return wrong(&key("streams"), "must be at least 1");
-            }
-            if role.context_tokens == 0 {
-                return wrong(&key("context_tokens"), "must be at least 1");
-            }
-            if role.parameters_b.is_some_and(|range| !ordered(range)) {
-                return wrong(
-                    &key("parameters_b"),
-                    "must be two positive numbers, the smaller first",
-                );
-            }
-            let target = role.speed_target_tok_per_s.map(|range| range.map(TokensPerSec::get));
-            if target.is_some_and(|range| !ordered(range)) {
-                return wrong(
-                    &key("speed_target_tok_per_s"),
-                    "must be two positive numbers, the smaller first",
-                );
-            }
-            if let Some(other) = &role.instead_of
-                && !self.roles.iter().any(|one| one.name == *other && one.name != role.name)
-            {
-                return wrong(&key("instead_of"), &format!("there is no role `{other}`"));
-            }
-            if self.roles.iter().filter(|one| one.name == role.name).count() > 1 {
-                return wrong(&key("name"), "stands twice");
-            }
-        }
-        Ok(())
     }
 
     /// The same circumstances (region, shops, used goods, socket) for one role alone, without
@@ -388,9 +355,18 @@ mod tests {
         ]
         .join("\n");
         insta::assert_snapshot!(said, @"
-        mine.toml: budget.range: must be two positive amounts, the smaller first
-        mine.toml: role sub-agent: streams: must be at least 1
-        mine.toml: memory: the minimum is above the target
+        mine.toml:60:9: budget.range: must be two positive amounts, the smaller first
+           |
+        60 | range = [15000, 4000]
+           |         ^^^^^^^^^^^^^
+        mine.toml:26:11: role sub-agent: streams: must be at least 1
+           |
+        26 | streams = 0
+           |           ^
+        mine.toml:49:15: memory.minimum_gib: the minimum is above the target
+           |
+        49 | minimum_gib = 512
+           |               ^^^
         mine.toml:26:1: unknown key `strems`
            |
         26 | strems = 4

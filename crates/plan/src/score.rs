@@ -275,7 +275,9 @@ fn price_value(requirement: &Requirement, cost: Money) -> (f64, String) {
     } else {
         0.0
     };
-    (value, format!("{cost}, sweet spot {low:.0} to {high:.0}"))
+    let [low, high] =
+        requirement.budget.sweet_spot.map(|one| Money::of(one, cost.currency).whole());
+    (value, format!("{}, sweet spot {low} to {high}", cost.whole()))
 }
 
 /// The most that a machine may cost for its score not to fall by more than its lead over the next,

@@ -420,6 +420,7 @@ impl<'s, 'a> Search<'s, 'a> {
                     },
                     alone: Estimate::within_factor(empty, fit.steps.uncertainty.decode, basis),
                     in_time: in_time[role],
+                    load: fit.load,
                     simulated: None,
                 }
             })

@@ -61,6 +61,16 @@ fn partner(requirement: &Requirement, role: usize) -> Option<usize> {
     std::iter::successors(earlier(role), |at| earlier(*at)).last()
 }
 
+/// Names of the roles that a role takes turns with: only one of them is loaded at a time.
+pub(crate) fn turns(requirement: &Requirement, role: usize) -> Vec<String> {
+    let usual = |role: usize| partner(requirement, role).unwrap_or(role);
+    let others = requirement.roles.iter().enumerate();
+    others
+        .filter(|(other, _)| *other != role && usual(*other) == usual(role))
+        .map(|(_, other)| other.name.clone())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -66,7 +66,7 @@ fn the_cost_over_the_years_is_loss_of_value_and_electricity() {
         let own = &details[&machine.key].ownership;
         // Nobody recorded what some machines draw: their cost is not told.
         let Some(spent) = own.over_years else {
-            assert!(machine.wall_w.is_none(), "{}", machine.name);
+            assert!(machine.wall.is_none(), "{}", machine.name);
             continue;
         };
         told += 1;

@@ -10,10 +10,11 @@ use localrig_facts::region::Region;
 use localrig_facts::{Catalog, PartialDate};
 use localrig_plan::answer::PlanAnswer;
 use localrig_plan::candidate::WallBasis;
+use localrig_plan::check::{Check, Outcome};
 use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
-use localrig_plan::requirement::{Requirement, Role};
+use localrig_plan::requirement::{Requirement, RequirementError, Role};
 use localrig_plan::shift::shifts;
 use localrig_plan::trial::places;
 use localrig_plan::verdict::Mark;
@@ -273,7 +274,82 @@ fn a_cluster_of_the_most_units_says_so_and_a_measured_load_is_no_limit() {
         planner.candidates().iter().find(|one| one.machine.name.starts_with(name)).unwrap()
     };
     assert!(of("3x ASUS Ascent GX10").growth.starts_with("none: 3 units are the most"));
-    assert_eq!(of("ASUS Ascent GX10").wall, None, "nobody read it on this box");
-    assert_eq!(of("Dell Pro Max with GB10").wall_basis(), Some(WallBasis::Measured));
-    assert_eq!(of("NVIDIA DGX Spark").wall_basis(), Some(WallBasis::Supply));
+    let wall = |name: &str| of(name).wall.clone().unwrap();
+    assert_eq!(wall("Dell Pro Max with GB10").basis, WallBasis::Measured);
+    assert_eq!(wall("NVIDIA DGX Spark").basis, WallBasis::Supply);
+    // Nobody read it on this box: that of another with the same chip is an assumption, and no
+    // rule passes on it.
+    let assumed = wall("2x ASUS Ascent GX10");
+    assert_eq!((assumed.basis, assumed.power_w.get()), (WallBasis::Alike, 480.0));
+    assert_eq!(
+        assumed.note.unwrap(),
+        "not recorded; NVIDIA DGX Spark Founders Edition (GB10) with the same accelerator: 240 W \
+         (rating of its supply)"
+    );
+    let of_socket = |check: &&Check| check.rule == "wall socket";
+    let check = of("2x ASUS Ascent GX10").checks.iter().find(of_socket).unwrap();
+    assert_eq!(check.outcome, Outcome::NotChecked);
+    assert!(of("Apple MacBook Pro (M5 Max)").wall.is_none(), "another shape, another supply");
+}
+
+#[test]
+fn names_of_a_requirement_that_lead_nowhere_are_named_with_their_place() {
+    let shipped = localrig_world::requirement("home-office").unwrap();
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let said = |from: &str, to: &str| {
+        assert!(shipped.contains(from), "{from}");
+        let text = shipped.replacen(from, to, 1);
+        match Requirement::read(&catalog, "mine.toml", &text) {
+            Err(RequirementError::Document(error)) => {
+                format!("{error}\nnearest: {}\n", error.nearest.as_deref().unwrap_or("none"))
+            }
+            other => format!("{other:?}"),
+        }
+    };
+    let all = [
+        said("region = \"ch\"", "region = \"cz\""),
+        said("task = \"coding\"", "task = \"codng\""),
+        said("at_least_as_good_as = \"Qwen2.5-72B", "at_least_as_good_as = \"Qwen2.5-27B"),
+        said("streams = 4", "models = [\"gpt-oss-20b\", \"gpt-os-120b\"]\nstreams = 4"),
+        said("socket = \"T13\"", "socket = \"C13\""),
+        said("\"apple\", \"amd\"", "\"appel\", \"amd\""),
+        said("\"galaxus\"", "\"galaxis\""),
+    ];
+    insta::assert_snapshot!(all.concat(), @r#"
+    mine.toml:4:10: region: no region called `cz` (one of ch, de, eu, fr, uk, us)
+      |
+    4 | region = "cz"
+      |          ^^^^
+    nearest: ch
+    mine.toml:15:8: role main: task: no task called `codng` (one of coding, general, vision)
+       |
+    15 | task = "codng"
+       |        ^^^^^^^
+    nearest: coding
+    mine.toml:16:23: role main: at_least_as_good_as: no model called `Qwen2.5-27B-Instruct`
+       |
+    16 | at_least_as_good_as = "Qwen2.5-27B-Instruct"
+       |                       ^^^^^^^^^^^^^^^^^^^^^^
+    nearest: model/qwen/qwen2.5-72b-instruct
+    mine.toml:26:26: role sub-agent: models: no model called `gpt-os-120b`
+       |
+    26 | models = ["gpt-oss-20b", "gpt-os-120b"]
+       |                          ^^^^^^^^^^^^^
+    nearest: model/openai/gpt-oss-120b
+    mine.toml:71:10: power.socket: no socket called `C13` (one of T12, T13, T23)
+       |
+    71 | socket = "C13"
+       |          ^^^^^
+    nearest: T13
+    mine.toml:82:23: platform.accepted: no maker called `appel`
+       |
+    82 | accepted = ["nvidia", "appel", "amd", "intel"]
+       |                       ^^^^^^^
+    nearest: apple
+    mine.toml:94:14: shops.named: no shop called `galaxis`
+       |
+    94 |   "digitec", "galaxis", "brack", "joule-performance", "apple-ch", "toppreise",
+       |              ^^^^^^^^^
+    nearest: galaxus
+    "#);
 }

@@ -7,6 +7,7 @@ use localrig_facts::gpu::Gpu;
 use localrig_facts::part::{Case, Cpu, Memory, Motherboard, Psu};
 use localrig_facts::region::Region;
 use localrig_facts::unit::Watts;
+use localrig_plan::candidate::{Wall, WallBasis};
 use localrig_plan::check::{self, Check, Outcome};
 
 fn catalog() -> Catalog {
@@ -46,6 +47,34 @@ fn a_passive_card_in_a_tower_fails_the_airflow_rule() {
 }
 
 #[test]
+fn cards_that_blow_much_heat_onto_each_other_are_warned_of() {
+    let catalog = catalog();
+    let of_count = |name: &str, count: usize| {
+        let card: &Gpu = of(&catalog, name);
+        let said = check::airflow(&vec![card; count]);
+        format!("{count}x {name}, {}: {}\n", said.outcome.word(), said.reason)
+    };
+    let said = [
+        of_count("nvidia/rtx-3090", 1),
+        of_count("nvidia/rtx-3090", 2),
+        of_count("nvidia/rtx-5060-ti-16gb", 2),
+        of_count("nvidia/rtx-5060-ti-16gb", 4),
+        of_count("nvidia/rtx-pro-6000-blackwell-maxq", 4),
+    ];
+    insta::assert_snapshot!(said.concat(), @"
+    1x nvidia/rtx-3090, pass: one card blows its heat into the case
+    2x nvidia/rtx-3090, warn: 2 cards blow 700 W into the case: the upper ones breathe it
+    2x nvidia/rtx-5060-ti-16gb, pass: 2 cards blow 360 W into the case, little enough
+    4x nvidia/rtx-5060-ti-16gb, warn: 4 cards blow 720 W into the case: the upper ones breathe it
+    4x nvidia/rtx-pro-6000-blackwell-maxq, pass: no card blows its heat into the case
+    ");
+    let mut unknown = of::<Gpu>(&catalog, "nvidia/rtx-3090").clone();
+    unknown.board.cooling = None;
+    assert_eq!(check::airflow(&[&unknown, &unknown]).outcome, Outcome::NotChecked);
+    assert_eq!(check::airflow(&[&unknown]).outcome, Outcome::NotChecked);
+}
+
+#[test]
 fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
     let catalog = catalog();
     let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-ws");
@@ -76,9 +105,17 @@ fn more_than_the_socket_gives_fails_the_socket_rule() {
     let cpu: &Cpu = of(&catalog, "9955wx");
     let region: &Region = of(&catalog, "ch");
     let socket = |kind| region.sockets.iter().find(|one| one.kind == kind).unwrap();
-    let four = check::sustained(&[card; 4], cpu, rest(&catalog)).unwrap() / 0.9;
-    refused(&check::wall_socket(four, socket("T13")), "wall socket", "T13 gives 1,840 W for hours");
-    assert_eq!(check::wall_socket(four, socket("T23")).outcome, Outcome::Warn);
+    let sustained = check::sustained(&[card; 4], cpu, rest(&catalog)).unwrap();
+    let four = Wall { power_w: sustained / 0.9, basis: WallBasis::Limits, note: None };
+    refused(
+        &check::wall_socket(&four, socket("T13")),
+        "wall socket",
+        "T13 gives 1,840 W for hours",
+    );
+    assert_eq!(check::wall_socket(&four, socket("T23")).outcome, Outcome::Warn);
+    // What is only assumed is not checked, however little it is.
+    let little = Wall { power_w: Watts::new(100.0), basis: WallBasis::Alike, note: None };
+    assert_eq!(check::wall_socket(&little, socket("T13")).outcome, Outcome::NotChecked);
 }
 
 #[test]

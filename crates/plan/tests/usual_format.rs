@@ -2,7 +2,7 @@
 
 use localrig_facts::engine::Engine;
 use localrig_facts::model::Model;
-use localrig_plan::option::usual_format;
+use localrig_plan::option::{Origin, usual_format};
 
 #[test]
 fn published_files_come_first_then_what_the_engine_makes() {
@@ -14,6 +14,8 @@ fn published_files_come_first_then_what_the_engine_makes() {
         ("llama-3.1-70b-instruct", "ollama"),
         ("llama-3.1-70b-instruct", "vllm"),
         ("llama-3.1-70b-instruct", "mlx-lm"),
+        ("qwen3-vl-4b-instruct", "vllm"),
+        ("qwen2.5-7b-instruct", "vllm"),
         ("phi-4-multimodal-instruct", "llama.cpp"),
     ]
     .map(|(model, engine)| {
@@ -22,18 +24,27 @@ fn published_files_come_first_then_what_the_engine_makes() {
         let usual = usual_format(&catalog, entry, engine_id).unwrap();
         let text = usual.map_or_else(
             || "none".to_owned(),
-            |one| format!("{}, {}", one.id.short(), one.made_by.unwrap_or("published")),
+            |one| {
+                let origin = match one.origin {
+                    Origin::Published => "published",
+                    Origin::Made(tool) => tool,
+                    Origin::Released => "as released",
+                };
+                format!("{}, {origin}", one.id.short())
+            },
         );
         format!("{model} on {engine}: {text}\n")
     })
     .concat();
-    insta::assert_snapshot!(said, @r"
+    insta::assert_snapshot!(said, @"
     qwen3-30b-a3b on llama.cpp: q4_k_m, published
     gpt-oss-20b on llama.cpp: mxfp4_moe, published
     llama-3.1-70b-instruct on llama.cpp: q4_k_m, its llama-quantize
     llama-3.1-70b-instruct on ollama: q4_k_m, `ollama create --quantize`
     llama-3.1-70b-instruct on vllm: fp8-block, published
     llama-3.1-70b-instruct on mlx-lm: mlx-4bit, published
+    qwen3-vl-4b-instruct on vllm: safetensors-bf16, as released
+    qwen2.5-7b-instruct on vllm: none
     phi-4-multimodal-instruct on llama.cpp: none
     ");
 }

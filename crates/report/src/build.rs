@@ -6,9 +6,9 @@ use localrig_plan::check::Outcome;
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
 use localrig_plan::ownership::Ownership;
 
-use crate::number::{gib_words, grouped, money, noise, speed, two_digits};
+use crate::number::{gib_words, grouped, money, noise, two_digits};
 use crate::page::{Page, Table, Text};
-use crate::plan::{part_table, price_remark};
+use crate::plan::{part_table, price_remark, under_load};
 
 /// The page of a configuration.
 pub fn page(answer: &Configuration) -> Page {
@@ -78,7 +78,7 @@ pub(crate) fn roles(answer: &Configuration) -> Vec<Text> {
             role.model,
             role.format,
             role.engine,
-            speed(&role.per_stream_tok_per_s),
+            under_load(role),
             match role.streams {
                 1 => "with one stream".to_owned(),
                 several => format!("for each of {several} streams"),
@@ -151,7 +151,8 @@ pub(crate) fn power(page: &mut Page, answer: &Configuration) {
     let wall = power.wall_w.map_or_else(|| "not recorded".to_owned(), |wall| watts(wall.get()));
     page.list(vec![
         format!("idle: {idle}").into(),
-        format!("at most at the wall, and as heat into the room: {wall} ({})", power.basis).into(),
+        format!("at the wall under full load, and as heat into the room: {wall} ({})", power.basis)
+            .into(),
         format!("noise: {} ({})", noise(answer.noise), answer.noise_basis).into(),
     ]);
 }
@@ -229,13 +230,17 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
     if let Some(tokens) = &own.tokens {
         let mut table =
             Table::new(&["who", ">1M tokens answered", ">1,000 agent steps", "seen", "where"]);
-        for (name, at) in
-            [("here, much use", 0), ("here, middling use", 1), ("here, little use", 2)]
-        {
+        for one in &tokens.here {
             table.row([
-                name.into(),
-                tokens.per_million[at].to_string().into(),
-                tokens.per_thousand_steps[at].to_string().into(),
+                format!(
+                    "here: {} h a day at {} tok/s, sold for {:.0} %",
+                    one.hours_per_day,
+                    two_digits(one.tok_per_s),
+                    one.resale_share * 100.0
+                )
+                .into(),
+                one.per_million.to_string().into(),
+                one.per_thousand_steps.to_string().into(),
                 Text::default(),
                 Text::default(),
             ]);
@@ -250,9 +255,12 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
             ]);
         }
         page.paragraph(format!(
-            "{} at {} tok/s, all streams together:",
+            "{} with {}, from the best case for the owner to the worst:",
             tokens.model,
-            two_digits(tokens.tok_per_s)
+            match tokens.streams {
+                1 => "one stream".to_owned(),
+                several => format!("{several} streams together"),
+            }
         ));
         page.table(table);
         match tokens.break_even_years {

@@ -1,6 +1,7 @@
 //! Machines or models side by side.
 
 use localrig_facts::unit::{Bytes, BytesPerSec};
+use localrig_plan::candidate::WallBasis;
 use localrig_plan::compare::{
     ComparedModel, MachinesCompared, ModelAcross, ModelsCompared, Paired,
 };
@@ -46,9 +47,18 @@ pub fn machines(answer: &MachinesCompared) -> Page {
                 .into()
         }),
         each("power, W", &|at| {
-            one(at).power_w.map_or(UNKNOWN.to_owned(), |it| format!("{:.0}", it.get())).into()
+            let said = one(at).power.as_ref().map(|it| {
+                let watts = it.power_w.get();
+                match (it.basis, &it.note) {
+                    (WallBasis::Alike, Some(note)) => format!("{watts:.0} (assumed: {note})"),
+                    (basis, _) => format!("{watts:.0} ({})", basis.words()),
+                }
+            });
+            said.unwrap_or_else(|| UNKNOWN.to_owned()).into()
         }),
-        each("noise", &|at| noise(one(at).noise).into()),
+        each("noise", &|at| {
+            if one(at).is_system { noise(one(at).noise) } else { "depends on the case" }.into()
+        }),
         each("price of accelerators or system", &|at| prices(&one(at).prices, &one(at).no_price)),
         each(&format!("best {} model", answer.task), &|at| {
             one(at).best.clone().unwrap_or_else(|| "none fits".to_owned()).into()

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let requirement = command::requirement(None)?;
+    let requirement = command::requirement(&catalog, None)?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
     if args.files.is_empty() {
         let answer = audit::claims(&market)?;

@@ -67,7 +67,7 @@ const LOCK_FORM: u32 = 1;
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let requirement = command::requirement(args.require.as_deref())?.without_limits();
+    let requirement = command::requirement(&catalog, args.require.as_deref())?.without_limits();
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let (text, key) = named(&args.machine)?;
     let machine = parse_machine(&catalog, &text)?;

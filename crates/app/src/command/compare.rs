@@ -52,7 +52,7 @@ impl From<CompareError> for Failure {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let requirement = command::requirement(args.require.as_deref())?;
+    let requirement = command::requirement(&catalog, args.require.as_deref())?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let mut role = requirement.main().clone();
     // A model asked for by name is shown at its own limit where the role asks for more.

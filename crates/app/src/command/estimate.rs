@@ -2,21 +2,22 @@
 
 use std::path::PathBuf;
 
-use localrig_estimate::answer::{Answer, Question, estimate, usual_context};
+use localrig_estimate::answer::{Answer, EstimateError, Question, estimate, usual_context};
 use localrig_estimate::architecture::layout;
 use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::{Ask, Limit, Setting, Verdict};
 use localrig_estimate::placement::SplitMode;
 use localrig_estimate::processor::kit_bandwidth;
 use localrig_estimate::run::HostBandwidth;
-use localrig_facts::Catalog;
+use localrig_estimate::setup::Setup;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
 use localrig_facts::machine::{Machine, parse_machine_or_cpu, split_count};
 use localrig_facts::model::Model;
 use localrig_facts::part::Memory;
 use localrig_facts::unit::{Bytes, BytesPerSec};
-use localrig_plan::option::usual_format;
+use localrig_facts::{Catalog, Id};
+use localrig_plan::option::{Origin, usual_format};
 use localrig_report::estimate::{csv, page};
 
 use crate::failure::{Failure, INPUT, MISSING_FACT, NOTHING_FITS};
@@ -181,7 +182,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         if args.count == 1 { args.on.clone() } else { format!("{}x {}", args.count, args.on) };
     let machine = parse_machine_or_cpu(&catalog, &machine_text)?;
     let engine = catalog.find::<Engine>(&args.engine)?;
-    let mut made_by = None;
+    let mut origin = Origin::Published;
     let format = match (&args.quant, &file) {
         (Some(quant), _) => catalog.find::<Format>(quant)?,
         (None, Some(file)) => catalog.get_in::<Format>(file.format.id().within_folder())?,
@@ -189,13 +190,9 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
             let Some(usual) = usual_format(&catalog, model.1, engine.0)? else {
                 // No format would help a model whose tensors are not known.
                 layout(&catalog, model.0, model.1)?;
-                return Err(Failure::new(
-                    INPUT,
-                    format!("no usual format is known for {} on {}", model.1.name, engine.1.name),
-                )
-                .hint("say `--quant FORMAT`; `localrig catalog list format` lists them"));
+                return Err(no_format(&catalog, model.1, &machine, engine));
             };
-            made_by = usual.made_by;
+            origin = usual.origin;
             (usual.id, catalog.get::<Format>(usual.id.as_str())?)
         }
     };
@@ -208,13 +205,17 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let setting = args.devices.setting(&catalog, &machine)?;
     let question = Question { model, machine: &machine, engine, format, ask, setting: &setting };
     let mut answer = estimate(&catalog, question)?;
-    answer.asked.format_reason = made_by.map(|tool| {
-        let [engine, format] = [&engine.1.name, &format.1.name];
-        format!(
+    let [engine, format] = [&engine.1.name, &format.1.name];
+    answer.asked.format_reason = match origin {
+        Origin::Published => None,
+        Origin::Made(tool) => Some(format!(
             "The catalog knows no files of this model for {engine}; {format} is taken because {tool} makes it of any \
              model the engine reads."
-        )
-    });
+        )),
+        Origin::Released => Some(format!(
+            "The catalog knows no quantized files of this model for {engine}; {format} is taken, as its maker released it."
+        )),
+    };
     let missing = answer.speed.is_none().then(|| answer.missing.join("; "));
     output.answer(
         &answer,
@@ -241,6 +242,33 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         }
         _ => Failure::missing(message),
     })
+}
+
+/// That a format must be named, and which the engine reads best; or that none would help.
+fn no_format(
+    catalog: &Catalog,
+    model: &Model,
+    machine: &Machine<'_>,
+    (engine_id, engine): (&Id, &Engine),
+) -> Failure {
+    let formats = match catalog.all::<Format>() {
+        Ok(formats) => formats,
+        Err(error) => return error.into(),
+    };
+    let place = |one: &Format| engine.preference(one.container);
+    let best = formats.values().filter_map(place).min();
+    let read: Vec<_> = formats.iter().filter(|(_, one)| place(one) == best).collect();
+    let runs = read.first().map(|(_, one)| Setup::new(catalog, engine_id, engine, machine, one));
+    if let Some(Err(error)) = runs {
+        return EstimateError::from(error).into();
+    }
+    let names: Vec<&str> = read.iter().map(|(id, _)| id.within_folder()).collect();
+    let message = format!("no usual format is known for {} on {}", model.name, engine.name);
+    Failure::new(INPUT, message).hint(format!(
+        "say `--quant FORMAT`: {} reads {}",
+        engine.name,
+        names.join(", ")
+    ))
 }
 
 /// What is too large, and what would help.

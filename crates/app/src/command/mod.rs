@@ -163,10 +163,10 @@ fn folders(overlays: &[PathBuf]) -> Vec<PathBuf> {
 }
 
 /// A requirement: from a file, by the name of a shipped one, or the default.
-fn requirement(given: Option<&str>) -> Result<Requirement, Failure> {
+fn requirement(catalog: &Catalog, given: Option<&str>) -> Result<Requirement, Failure> {
     let given = given.unwrap_or(DEFAULT_REQUIREMENT);
     if let Some(text) = localrig_world::requirement(given) {
-        return Ok(Requirement::parse(&format!("requirements/{given}.toml"), text)?);
+        return Ok(Requirement::read(catalog, &format!("requirements/{given}.toml"), text)?);
     }
     let path = Path::new(given);
     if path.extension().is_none() && !given.contains('/') {
@@ -175,7 +175,7 @@ fn requirement(given: Option<&str>) -> Result<Requirement, Failure> {
             .hint(format!("shipped ones: {shipped}; or give the path of a file")));
     }
     let text = localrig_world::read_text(path)?;
-    Ok(Requirement::parse(given, &text)?)
+    Ok(Requirement::read(catalog, given, &text)?)
 }
 
 /// The market of a requirement's region on a day.
@@ -185,12 +185,6 @@ fn market<'a>(
     date: Option<Date>,
 ) -> Result<Market<'a>, Failure> {
     let (_, region) = catalog.get_in::<Region>(&requirement.region)?;
-    let kinds: Vec<&str> = region.sockets.iter().map(|one| one.kind.as_str()).collect();
-    if !kinds.is_empty() && !kinds.contains(&requirement.power.socket.as_str()) {
-        let socket = &requirement.power.socket;
-        return Err(Failure::new(INPUT, format!("power.socket: no socket called `{socket}`"))
-            .hint(format!("sockets of {}: {}", requirement.region, kinds.join(", "))));
-    }
     let date = date.unwrap_or_else(localrig_world::today);
     Ok(Market { catalog, region_id: &requirement.region, region, date })
 }

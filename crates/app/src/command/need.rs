@@ -55,7 +55,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let circumstances = command::requirement(args.require.as_deref())?;
+    let circumstances = command::requirement(&catalog, args.require.as_deref())?;
     let (id, model) = catalog.find::<Model>(&args.model)?;
     let role = Role {
         name: model.name.clone(),

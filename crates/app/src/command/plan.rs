@@ -23,9 +23,10 @@ pub(crate) struct Args {
     /// absent
     #[arg(long, value_name = "FILE")]
     workload: Option<String>,
-    /// Budget from and to in the requirement's currency, for example 4000..15000
+    /// Budget in the requirement's currency: from and to, or the most alone, for example 4000..15000
+    /// or 10000
     #[arg(long, value_name = "FROM..TO", value_parser = amount::range)]
-    budget: Option<[f64; 2]>,
+    budget: Option<amount::Range>,
     /// Context of the main role in tokens, for example 200k
     #[arg(long, value_name = "TOKENS", value_parser = amount::tokens, allow_hyphen_values = true)]
     context: Option<u64>,
@@ -53,7 +54,7 @@ fn noise(text: &str) -> Result<NoiseClass, String> {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let mut requirement = command::requirement(args.require.as_deref())?;
+    let mut requirement = command::requirement(&catalog, args.require.as_deref())?;
     change(&mut requirement, args, &catalog)?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let habits = habits(args.workload.as_deref())?;
@@ -90,11 +91,12 @@ fn change(
     args: &Args,
     catalog: &localrig_facts::Catalog,
 ) -> Result<(), Failure> {
-    if let Some(range) = args.budget {
-        requirement.budget.range = range;
+    if let Some(amount::Range { low, high }) = args.budget {
+        let budget = &mut requirement.budget;
+        let low = low.unwrap_or(budget.range[0].min(high));
+        budget.range = [low, high];
         // The sweet spot stays inside the budget.
-        requirement.budget.sweet_spot =
-            requirement.budget.sweet_spot.map(|one| one.clamp(range[0], range[1]));
+        budget.sweet_spot = budget.sweet_spot.map(|one| one.clamp(low, high));
     }
     if let Some(context) = args.context {
         requirement.roles[0].context_tokens = context;
@@ -120,6 +122,6 @@ fn change(
         requirement.platform.accepted = only;
         requirement.platform.hard = true;
     }
-    requirement.check("the requirement with the flags given")?;
+    requirement.check()?;
     Ok(())
 }

@@ -63,7 +63,7 @@ struct Written {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let requirement = command::requirement(args.require.as_deref())?;
+    let requirement = command::requirement(&catalog, args.require.as_deref())?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let form = if output.format == Format::Html { Form::Site } else { Form::Markdown };
     let (all, inputs) = repository(&catalog, &requirement, &market, form)?;

@@ -100,7 +100,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let machine = parse_machine(&catalog, &args.on)?;
     let places =
         parse_places(&args.place).map_err(|error| Failure::new(INPUT, error.to_string()))?;
-    let workload = workload(args)?;
+    let workload = workload(&catalog, args)?;
     let Arranged { scenario, notes } = arranged(&catalog, &machine, &workload, &places, args)?;
     let replicates = u32::try_from(args.replicates).unwrap_or(u32::MAX);
     let options = Options { seed: args.seed, replicates, ..Options::default() };
@@ -197,14 +197,14 @@ fn steps(from: u32, to: u32) -> Vec<u32> {
 }
 
 /// The workload named, or that of the requirement named, or the home office.
-fn workload(args: &Args) -> Result<Workload, Failure> {
+fn workload(catalog: &Catalog, args: &Args) -> Result<Workload, Failure> {
     if let Some(given) = &args.workload {
         return named(given);
     }
     let habits = habits(None)?;
     match &args.require {
         Some(given) => {
-            let requirement = command::requirement(Some(given))?;
+            let requirement = command::requirement(catalog, Some(given))?;
             let workload = workload_of(&requirement, &habits);
             workload.check(given)?;
             Ok(workload)

@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
-    let requirement = command::requirement(args.require.as_deref())?;
+    let requirement = command::requirement(&catalog, args.require.as_deref())?;
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let habits = habits(None)?;
     let planner = Planner::new(market, &requirement, &habits)?;

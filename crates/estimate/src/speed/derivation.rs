@@ -17,7 +17,7 @@ impl Pace<'_> {
     pub fn terms(&self, setup: &Setup<'_>, depth: u64, streams: u64) -> Vec<Term> {
         let step = self.step(depth as f64, streams as f64);
         if let (Some(cpu), Some(on)) = (&self.cpu, &setup.cpu) {
-            let site = format!("calibration/fitted: {}", on.site.keys.join(" | "));
+            let site = on.site.fact();
             return self.cpu_terms(cpu, &step, [on.id.as_str(), &site], [depth, streams]);
         }
         let Some((stage, place)) = self.stages.first().zip(setup.places.first()) else {
@@ -26,7 +26,7 @@ impl Pace<'_> {
         let constants = &stage.constants;
         let value = |parameter: Parameter| constants[parameter];
         let device = stage.device.id.as_str();
-        let site = format!("calibration/fitted: {}", place.placed.site.keys.join(" | "));
+        let site = place.placed.site.fact();
         let own = site.as_str();
         let basis = self.basis();
         let ms = |time: f64| format!("{:.3} ms", time * 1e3);

@@ -3,12 +3,15 @@
 use localrig_plan::answer::{
     MemoryGroup, PlanAnswer, PriceAges, RankedMachine, RejectedGroup, ServedRole,
 };
+use localrig_plan::lead::Lead;
 use localrig_plan::price::FRESH_DAYS;
 use localrig_plan::verdict::Mark;
 
-use crate::number::{count, gib, money, speed, tokens_per_second};
+use super::{running_speed, under_load};
+use crate::number::{count, gib, money, tokens_per_second};
 use crate::page::{Page, Text};
 
+/// The TL;DR of a plan.
 pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
     page.heading(2, "TL;DR");
     let Some(best) = answer.ranked.first() else {
@@ -33,24 +36,12 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
             )),
     );
     if let Some(warning) = old_prices(best) {
-        page.paragraph(format!(
-            "{warning}{}",
-            answer.first_up_to.map_or_else(String::new, |most| {
-                let next = &answer.ranked[1];
-                if most.minor < answer.budget[1].minor {
-                    format!(
-                        " It stays first up to {}; above, #2 scores higher ({}, {}).",
-                        money(most),
-                        next.name,
-                        money(next.cost)
-                    )
-                } else {
-                    format!(" It stays first at any price up to {}.", money(most))
-                }
-            })
-        ));
+        page.paragraph(warning);
     }
     page.list(best.roles.iter().map(role_sentence).chain(best.memory.iter().map(memory)).collect());
+    if let Some(lead) = &answer.lead {
+        page.paragraph(why_first(answer, lead));
+    }
     let lines = |mark: Mark| -> Vec<String> {
         let of = best.verdict.iter().filter(|line| line.mark == mark);
         of.map(|line| format!("{} ({}; wanted {})", line.requirement, line.given, line.wanted))
@@ -76,7 +67,7 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
                 let it = answer.ranked.iter().find(|one| one.rank == leader.rank);
                 let main = it.and_then(|one| one.roles.first());
                 let runs = main.map_or_else(String::new, |main| {
-                    let speed = tokens_per_second(main.per_stream_tok_per_s.value);
+                    let speed = running_speed(main);
                     if leader.figure.ends_with("tok/s") {
                         format!(" with {}", main.model)
                     } else if leader.figure.starts_with(&main.model) {
@@ -95,6 +86,38 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
             })
             .collect(),
     );
+}
+
+/// What decides between the first machine and the best that is built from something else, and up to
+/// which price it does.
+fn why_first(answer: &PlanAnswer, lead: &Lead) -> String {
+    let machine = |rank: usize| answer.ranked.iter().find(|one| one.rank == rank);
+    let other = machine(lead.over)
+        .map_or_else(String::new, |one| format!(", {}, {}", one.name, money(one.cost)));
+    let terms = |sign: f64| -> Vec<String> {
+        let of = lead.terms.iter().filter(|term| term.points * sign > 0.0);
+        of.map(|term| format!("{} ({:.1})", term.name, term.points.abs())).collect()
+    };
+    let (ahead, behind) = (terms(1.0), terms(-1.0));
+    let said = |what: &str, terms: Vec<String>| {
+        if terms.is_empty() { String::new() } else { format!("; {what} in {}", terms.join(", ")) }
+    };
+    format!(
+        "Why it is first: {} more than the best machine of other accelerators (#{}{other}){}{}. \
+         It stays before that one {}, all else the same.",
+        match lead.points {
+            few if few < 0.05 => "under 0.1 points of 100".to_owned(),
+            points => format!("{points:.1} points of 100"),
+        },
+        lead.over,
+        said("ahead", ahead),
+        said("behind", behind),
+        if lead.up_to.minor < answer.budget[1].minor {
+            format!("up to a price of {}", money(lead.up_to))
+        } else {
+            format!("at any price within the budget, up to {}", money(lead.up_to))
+        }
+    )
 }
 
 /// What to do before ordering when prices are no longer what shops ask.
@@ -132,7 +155,11 @@ fn memory(group: &MemoryGroup) -> Text {
     Text::default()
         .plain(format!("memory for {}: ", roles.join(", ")))
         .strong(format!("{} of {} GiB", gib(group.total_bytes.value), gib(group.usable_bytes)))
-        .plain(format!(" usable on {} are taken", group.devices))
+        .plain(format!(
+            " usable on {} are taken{}",
+            group.devices,
+            if group.loads.iter().any(|load| load.in_turn) { " at most, in turn" } else { "" }
+        ))
 }
 
 fn role_sentence(role: &ServedRole) -> Text {
@@ -143,14 +170,19 @@ fn role_sentence(role: &ServedRole) -> Text {
         .plain(format!("{}: ", role.role))
         .strong(format!("{} {}", role.model, role.format))
         .plain(format!(
-            "{shared} on {}: {streams} of {} tokens, {} tok/s each while everything runs, {} tok/s alone with an empty context",
+            "{shared} on {}: {streams} of {} tokens, {} tok/s each while {}, {} tok/s alone with an empty context",
             role.engine,
             count(role.context_tokens),
-            speed(&role.per_stream_tok_per_s),
+            under_load(role),
+            match &role.turn {
+                None => "everything runs".to_owned(),
+                Some(turn) => format!("it runs in turn with {}", turn.with.join(", ")),
+            },
             tokens_per_second(role.alone_tok_per_s.value),
         ))
 }
 
+/// What came nearest in every group of rejections.
 pub(crate) fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
     let nearest = |group: &RejectedGroup| {
         let one = group.machines.first()?;
@@ -162,6 +194,7 @@ pub(crate) fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
     answer.rejected.iter().filter_map(nearest).collect()
 }
 
+/// How many prices there are, of which kind and how old.
 pub(crate) fn ages(ages: PriceAges) -> String {
     let total = ages.regional + ages.stale + ages.derived;
     let mut parts = Vec::new();
@@ -182,6 +215,7 @@ pub(crate) fn ages(ages: PriceAges) -> String {
     format!("{total} {prices}: {}; {age} old", parts.join(", "))
 }
 
+/// The text with a capital at the front.
 pub(crate) fn sentence_case(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

@@ -9,9 +9,11 @@ use localrig_plan::survey::Standing;
 
 use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Document, Platform};
-use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
+use crate::number::{billions, count, gib, money, noise, speed};
 use crate::page::{Page, Table, Text, Tree};
-use crate::plan::{Extent, configuration, ranking, rejections, simulated, summary, under_load};
+use crate::plan::{
+    Extent, configuration, ranking, rejections, running_speed, simulated, summary, under_load,
+};
 
 fn new(path: &str, title: &str, purpose: &'static str) -> Document {
     let mut page = Page::default();
@@ -138,7 +140,7 @@ fn bottom_line(platform: &Platform<'_>) -> Option<Text> {
                 ", {}: {} at {} tok/s with everything running, {:.0} GiB, noise {}",
                 money(best.cost),
                 main.model,
-                tokens_per_second(main.per_stream_tok_per_s.value),
+                running_speed(main),
                 best.memory_bytes.to_gib(),
                 noise(best.noise)
             )),
@@ -268,7 +270,7 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
             machine.name,
             money(machine.cost),
             machine.roles[0].model,
-            tokens_per_second(machine.roles[0].per_stream_tok_per_s.value),
+            running_speed(&machine.roles[0]),
             machine.memory_bytes.to_gib()
         ))],
     };

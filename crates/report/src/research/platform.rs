@@ -15,7 +15,7 @@ use super::guide;
 use super::{Answers, Chart, Document, MACHINES_IN_TABLES, MACHINES_PER_PLATFORM, Platform};
 use crate::number::{count, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text};
-use crate::plan::{correction, metrics, simulated, under_load};
+use crate::plan::{correction, metrics, running_speed, simulated, under_load};
 
 pub(super) fn new(
     platform: &Platform<'_>,
@@ -96,11 +96,15 @@ fn overview(answers: Answers<'_>, platform: &Platform<'_>, vendors: bool) -> Doc
             money(one.cost).into(),
             format!("{:.0}", one.memory_bytes.to_gib()).into(),
             format!("{} {}", main.model, main.format).into(),
-            tokens_per_second(main.per_stream_tok_per_s.value).into(),
+            running_speed(main).into(),
             noise(one.noise).into(),
         ]);
     }
     page.table(table);
+    let mut roles = platform.machines.iter().flat_map(|one| &one.roles);
+    if roles.any(|role| role.simulated.is_none()) {
+        page.paragraph(simulated(answers.plan));
+    }
     unpriced(page, platform);
     rejected(page, platform);
     let mut links = Text::default();

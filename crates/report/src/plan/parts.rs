@@ -1,0 +1,101 @@
+//! Parts with their prices, and what is to be said of these.
+
+use localrig_plan::answer::{Part, RankedMachine};
+use localrig_plan::price::PriceBasis;
+
+use super::Extent;
+use crate::number::money;
+use crate::page::{Table, Text};
+
+/// Parts with their prices.
+pub(crate) fn part_table(parts: &[Part]) -> Table {
+    table_of(parts, false)
+}
+
+/// The parts of a machine; how prices were converted where that is asked for.
+pub(crate) fn parts(machine: &RankedMachine, extent: Extent) -> Table {
+    table_of(&machine.parts, extent.explain)
+}
+
+fn table_of(parts: &[Part], explain: bool) -> Table {
+    let mut table = Table::new(&["part", ">price", "seen", "shop", "basis", "where"]);
+    for part in parts {
+        let name = if part.count == 1 {
+            format!("{}: {}", part.role, part.name)
+        } else {
+            format!("{}: {}x {}", part.role, part.count, part.name)
+        };
+        let Some(price) = &part.price else {
+            let missing = part.no_price.as_ref().map_or_else(String::new, ToString::to_string);
+            table.row([
+                name.into(),
+                "no price".into(),
+                "".into(),
+                "".into(),
+                missing.into(),
+                Text::default(),
+            ]);
+            continue;
+        };
+        let amount = part.amount.map_or_else(String::new, money);
+        let place = price.link.clone().map_or_else(
+            || Text::from("no link"),
+            |link| Text::default().link(if is_page(&link) { "offer" } else { "shop" }, link),
+        );
+        let basis = match price.condition {
+            localrig_facts::price::Condition::New => price.basis.word().to_owned(),
+            other => format!("{}, {}", price.basis.word(), other.word()),
+        };
+        let basis = match (&price.derivation, explain) {
+            (Some(derivation), true) => format!("{basis}: {derivation}"),
+            _ => basis,
+        };
+        table.row([
+            name.into(),
+            amount.into(),
+            price.date.clone().into(),
+            price.shop.clone().into(),
+            basis.into(),
+            place,
+        ]);
+    }
+    table
+}
+
+/// Whether an address is of a page and not of a whole site.
+fn is_page(link: &str) -> bool {
+    let path = link.split("://").nth(1).and_then(|rest| rest.split_once('/'));
+    path.is_some_and(|(_, path)| !path.is_empty())
+}
+
+/// What else is to be said of a price: where sources disagree, and what was too old to use.
+pub(crate) fn price_remark(part: &Part) -> Option<Text> {
+    let price = part.price.as_ref()?;
+    let mut said = Vec::new();
+    if price.basis == PriceBasis::Derived {
+        let by = price.shop.as_str();
+        said.push(match by.strip_prefix("No ") {
+            Some(nobody) => format!("asked {}, no {nobody}", price.asked),
+            None => format!("asked {} by {by}", price.asked),
+        });
+    }
+    if price.link.is_none() {
+        said.push(format!("reported by \"{}\"", price.source));
+    }
+    if price.basis != PriceBasis::Regional {
+        said.push(format!("{} days old", price.age_days));
+    }
+    if let Some([low, high]) = price.spread {
+        said.push(format!("sources say {} to {}", money(low), money(high)));
+    }
+    if let Some(stale) = &price.stale_regional {
+        said.push(format!("in the region last seen at {} on {}", money(stale.amount), stale.date));
+    }
+    (!said.is_empty()).then(|| {
+        let text = Text::from(format!("{}: {}", part.name, said.join("; ")));
+        match &part.search {
+            Some(search) => text.plain("; ").link("today's offers", search),
+            None => text,
+        }
+    })
+}
