@@ -280,7 +280,9 @@ impl From<EstimateError> for Failure {
                     1 => "leave `--tensor-split` away: there is one device".to_owned(),
                     _ => format!("give `--tensor-split` {devices} numbers with commas between them"),
                 }),
-            EstimateError::Memory(_) => Self::missing(message),
+            EstimateError::Memory(_) | EstimateError::Setup(SetupError::NoStacks { .. }) => {
+                Self::missing(message)
+            }
             EstimateError::KvType { .. } => {
                 Self::new(INPUT, message).hint("choose another `--kv-type` or `--engine`")
             }
@@ -326,6 +328,8 @@ impl From<OptionError> for Failure {
         match error {
             OptionError::Catalog(error) => error.into(),
             OptionError::Layout(error) => error.into(),
+            OptionError::NoModel { .. } => Self::new(NOTHING_FITS, message)
+                .hint("a shorter context, other sizes or formats, or a later day may help"),
             OptionError::NoScore { .. } => Self::new(INPUT, error.to_string())
                 .hint("`localrig fit --all` lists the models that have an index; name one of them under `at_least_as_good_as`"),
             OptionError::ContextTooLong { limit, .. } => {

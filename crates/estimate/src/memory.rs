@@ -50,6 +50,12 @@ pub enum MemoryError {
         /// The stack.
         stack: &'static str,
     },
+    /// The size of the vision tower is not known.
+    #[error("missing fact: vision.mmproj_f16_bytes of {model}")]
+    Vision {
+        /// The model.
+        model: String,
+    },
     /// Nothing can be put on accelerators where there are none.
     #[error("{machine} has no accelerator: all of a model lies in its memory")]
     NoAccelerator {
@@ -346,6 +352,7 @@ impl Holding<'_> {
             weights: parts.weights,
             context: parts.kv + parts.state,
             overhead: total.map(|one| one - exact),
+            vision: parts.vision,
         })
     }
 
@@ -390,7 +397,7 @@ impl Holding<'_> {
         };
         let runtime = self.runtime()?;
         let count = f64::from(devices);
-        let vision = self.vision(ask);
+        let vision = self.vision(ask)?;
         // Layers are not cut: each further device wastes half a layer on average, at worst one.
         let layer = self.weights.loaded / f64::from(self.layout.main_layers.max(1));
         let uneven = Estimate {
@@ -416,26 +423,15 @@ impl Holding<'_> {
     }
 
     /// The vision tower as a 16-bit projector file.
-    fn vision(&self, ask: Ask) -> Estimate<Bytes> {
-        let bytes = self.model.vision.as_ref().and_then(|vision| vision.mmproj_f16_bytes);
-        match bytes.filter(|_| ask.vision) {
-            Some(bytes) => {
-                let bytes = Bytes::new(bytes as f64);
-                // The encoder's activations are not known; half the tower is allowed for.
-                Estimate {
-                    value: bytes * 1.25,
-                    low: bytes,
-                    high: bytes * 1.5,
-                    basis: Basis::Modelled,
-                }
-            }
-            None => Estimate {
-                value: Bytes::ZERO,
-                low: Bytes::ZERO,
-                high: Bytes::ZERO,
-                basis: Basis::Exact,
-            },
+    fn vision(&self, ask: Ask) -> Result<Estimate<Bytes>, MemoryError> {
+        if !ask.vision {
+            return Ok(Estimate::exact(Bytes::ZERO));
         }
+        let known = self.model.vision.as_ref().and_then(|vision| vision.mmproj_f16_bytes);
+        let missing = || MemoryError::Vision { model: self.model.name.clone() };
+        let bytes = Bytes::new(known.ok_or_else(missing)? as f64);
+        // The encoder's activations are not known; half the tower is allowed for.
+        Ok(Estimate { value: bytes * 1.25, low: bytes, high: bytes * 1.5, basis: Basis::Modelled })
     }
 }
 
@@ -448,6 +444,8 @@ pub struct Size {
     pub context: Bytes,
     /// Graph buffers, runtime, vision tower, uneven split.
     pub overhead: Estimate<Bytes>,
+    /// Of that, the vision tower.
+    pub vision: Estimate<Bytes>,
 }
 
 struct Parts {

@@ -1,5 +1,6 @@
 //! How a model runs: on how many devices, joined by what, with what limits.
 
+use localrig_facts::gpu::Gpu;
 use localrig_facts::unit::{BytesPerSec, Seconds};
 
 use crate::rate::Rates;
@@ -72,6 +73,17 @@ pub enum Link {
         /// Bandwidth of an all-reduce of a large one, each way.
         bandwidth: BytesPerSec,
     },
+}
+
+impl Link {
+    /// What joins boxes with a chip of one memory: their fastest port that guides use.
+    pub(crate) fn of_boxes(gpu: &Gpu) -> Self {
+        match gpu.vendor.as_str() {
+            "NVIDIA" => Self::Roce,
+            "Apple" => Self::Thunderbolt,
+            _ => Self::Ethernet,
+        }
+    }
 }
 
 /// Bandwidth of a host's memory, and what it was read off.

@@ -31,6 +31,12 @@ pub enum SetupError {
         /// Stacks of the device.
         offered: String,
     },
+    /// What software runs on the device is not recorded.
+    #[error("missing fact: stacks of {device}")]
+    NoStacks {
+        /// The device.
+        device: Id,
+    },
     /// The engine has no backend for a CPU alone.
     #[error("{engine} does not run on {cpu} without an accelerator: it supports {supported}")]
     NoCpuBackend {
@@ -205,6 +211,9 @@ impl<'a> Setup<'a> {
             return Self::on_cpu(catalog, engine_id, engine, id, &cpu.name);
         }
         for device in &machine.devices {
+            if device.gpu.stacks.is_empty() {
+                return Err(SetupError::NoStacks { device: device.id.clone() });
+            }
             check_age(engine, device.gpu)?;
         }
         let runs = |stack: &Stack| {

@@ -460,11 +460,7 @@ pub fn narrowed(factor: f64, rows: u32, worth: f64) -> f64 {
 /// What joins devices of a kind: peer access only outside GeForce, machines over their fastest port.
 fn link(gpu: &Gpu) -> Link {
     match (gpu.kind, gpu.link.nvlink, gpu.segment) {
-        (GpuKind::Unified, ..) => match gpu.vendor.as_str() {
-            "NVIDIA" => Link::Roce,
-            "Apple" => Link::Thunderbolt,
-            _ => Link::Ethernet,
-        },
+        (GpuKind::Unified, ..) => Link::of_boxes(gpu),
         (_, Some(NvLink::Carrier), _) => Link::NvLink,
         (_, _, Some(Segment::Consumer) | None) => Link::PcieHost,
         _ => Link::PciePeer,

@@ -59,6 +59,19 @@ impl<Q: Copy> Estimate<Q> {
     }
 }
 
+impl<Q: Copy + std::ops::Add<Output = Q>> Estimate<Q> {
+    /// Both together; of two bases the weaker holds.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            value: self.value + other.value,
+            low: self.low + other.low,
+            high: self.high + other.high,
+            basis: self.basis.max(other.basis),
+        }
+    }
+}
+
 impl<Q: Copy + std::ops::Mul<f64, Output = Q> + std::ops::Div<f64, Output = Q>> Estimate<Q> {
     /// A value that may be off by the given factor either way (1.2 = 20 % up, 17 % down).
     pub fn within_factor(value: Q, factor: f64, basis: Basis) -> Self {

@@ -48,7 +48,7 @@ pub struct MachineConstants {
     pub host_kept_free_share: f64,
     /// Time to hand a step from one kind of device to another, in microseconds.
     pub handover_us: f64,
-    /// Share of its solo speed that switching between processes costs, per further process.
+    /// Share of what processes reach together that switching costs, for every further process.
     pub switch_loss_share: f64,
     /// Share of the bandwidth that processes reach together when they run at the same time.
     pub together_share: f64,

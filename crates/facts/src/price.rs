@@ -144,6 +144,22 @@ pub enum PriceKind {
     Total,
 }
 
+impl PriceKind {
+    /// The words used in answers.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Offer => "offer",
+            Self::Market => "market average",
+            Self::List => "list price",
+            Self::Estimate => "rounded figure",
+            Self::LowerBound => "more than this",
+            Self::UpperBound => "up to this",
+            Self::Gone => "not to be had",
+            Self::Total => "whole build",
+        }
+    }
+}
+
 /// A row that cannot be used, kept with the reason: `catalog/price/unusable.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -92,6 +92,10 @@ pub fn resolve<'a, T: Clone>(
             && matching.iter().filter(|(other, _)| other == said).count() == 1
     });
     match (plainest, matching.len()) {
+        // Another product of the series, which happens to be the only one here.
+        (Some((said, _)), _) if said.difference(&wanted).any(|word| tells_apart(word)) => {
+            Err(unknown(what, query, candidates))
+        }
         (Some((_, one)), _) => Ok(one.value.clone()),
         (None, 0) => Err(unknown(what, query, candidates)),
         (None, _) => {
@@ -147,6 +151,11 @@ pub fn nearest<'a>(given: &str, valid: impl Iterator<Item = &'a str>) -> Option<
 /// Lower case without punctuation: `GPT-OSS 120B` and `gpt_oss-120b` are alike.
 fn squeeze(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric() || *c == '+').flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a word makes another product of a number: nobody who leaves it out means that one.
+pub fn tells_apart(word: &str) -> bool {
+    ["ti", "super", "xt", "xtx", "gre", "sff", "mod"].contains(&word)
 }
 
 /// The words of a name, with letters and digits apart: `RTX5090` = {rtx, 5090}. Units stay with
@@ -222,6 +231,20 @@ mod tests {
         ] {
             assert_eq!(find(query), Ok(id), "{query}");
         }
+    }
+
+    #[test]
+    fn a_card_that_is_not_there_is_not_taken_for_its_better_sister() {
+        let candidates = [("gpu/nvidia/rtx-4070-ti-super", "NVIDIA GeForce RTX 4070 Ti SUPER")]
+            .map(|(id, name)| Candidate { value: id, id, name, aliases: &[] });
+        for query in ["RTX 4070", "rtx 4070 ti"] {
+            let Err(ResolveError::Unknown { close, .. }) = resolve("machine", query, &candidates)
+            else {
+                panic!("{query}")
+            };
+            assert_eq!(close, ["gpu/nvidia/rtx-4070-ti-super"]);
+        }
+        assert!(resolve("machine", "4070 Ti Super", &candidates).is_ok());
     }
 
     #[test]

@@ -73,6 +73,19 @@ pub enum Form {
     DeveloperKit,
 }
 
+impl Form {
+    /// The word used in answers.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mini => "mini",
+            Self::Tower => "tower",
+            Self::Rack => "rack",
+            Self::Laptop => "laptop",
+            Self::DeveloperKit => "developer kit",
+        }
+    }
+}
+
 /// A configuration one can order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

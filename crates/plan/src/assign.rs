@@ -54,6 +54,13 @@ pub struct Simulated {
     pub saturated: Option<Saturated>,
 }
 
+impl Simulated {
+    /// Answers in time of a hundred, rounded down: what falls short must not read as enough.
+    pub fn in_time_percent(&self) -> u32 {
+        (self.in_time_share * 100.0 + 1e-9).floor() as u32
+    }
+}
+
 /// What a group of devices holds.
 #[derive(Clone, Debug)]
 pub struct Group {

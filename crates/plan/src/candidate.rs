@@ -4,7 +4,6 @@
 use localrig_facts::calibration::MachineConstants;
 use localrig_facts::gpu::{Gpu, GpuKind, Status};
 use localrig_facts::machine::{Device, Machine, machine_of_variant};
-use localrig_facts::noise::NoiseClass;
 use localrig_facts::price::Condition;
 use localrig_facts::region::Socket;
 
@@ -170,10 +169,7 @@ pub fn candidates_of<'a>(
     let socket = market.region.sockets.iter().find(|one| one.kind == requirement.power.socket);
     let site = Site { market, requirement, socket };
     if let Some((id, system, variant)) = machine.system {
-        let status = variant.status.as_ref().unwrap_or(&system.status);
-        let gone = variant.withdrawn.is_some_and(|day| day.latest() <= market.date);
-        let sold_new = status.contains(&Status::Retail) && !gone;
-        let price = market.offer(id, Some(&variant.key), sold_new, requirement.used.accepted);
+        let price = market.offer_of(id, system, variant, requirement.used.accepted);
         return Ok(vec![site.system(id, system, variant, &price, machine.units)?]);
     }
     if machine.devices.iter().any(|device| device.gpu.kind != GpuKind::Card) {
@@ -226,10 +222,8 @@ impl<'a> Site<'_, 'a> {
             if !(sellable || was_on_sale) || !self.is_out(released) {
                 continue;
             }
-            let status: &[Status] = if was_on_sale { &[Status::Retail] } else { status };
-            let sold_new = status.contains(&Status::Retail) && !withdrawn;
             let used = self.requirement.used.accepted;
-            let price = self.market.offer(id, Some(&variant.key), sold_new, used);
+            let price = self.market.offer_of(id, system, variant, used);
             let most = system.cluster.as_ref().map_or(1, |cluster| cluster.max_units);
             for units in 1..=most.min(3) {
                 found.push(self.system(id, system, variant, &price, units)?);
@@ -316,7 +310,7 @@ impl<'a> Site<'_, 'a> {
         Some(match wall {
             Some(wall) => check::wall_socket(wall, self.socket?),
             None => Check {
-                rule: "wall socket",
+                rule: check::WALL_SOCKET,
                 outcome: Outcome::NotChecked,
                 reason: "power of the machine not recorded".to_owned(),
             },
@@ -581,9 +575,4 @@ fn growth(cards: &[&Gpu], base: Option<&Base<'_>>, rest: Watts) -> String {
         (2, _) => "beyond two cards: Threadripper or EPYC board, new case and supply".to_owned(),
         _ => "full: replace cards by larger ones".to_owned(),
     }
-}
-
-/// The class of a machine's noise, for requirements.
-pub fn is_within(noise: &MachineNoise, limit: NoiseClass) -> Option<bool> {
-    noise.class.map(|class| class <= limit)
 }

@@ -2,6 +2,8 @@
 //!
 //! An attribute nobody has recorded gives [`Outcome::NotChecked`], never a pass.
 
+use std::collections::BTreeMap;
+
 use localrig_facts::gpu::{Connector, Cooling, Gpu, Plug};
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu};
 use localrig_facts::region::Socket;
@@ -329,70 +331,56 @@ pub fn supply(cards: &[&Gpu], cpu: &Cpu, rest: Watts, psu: &Psu) -> Check {
 /// The supply has the cards' plugs. A card with an EPS plug leaves one for the board.
 pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
     const RULE: &str = "plugs";
-    let mut needed: Vec<Connector> = Vec::new();
+    let mut needed: BTreeMap<Plug, u32> = BTreeMap::new();
     for gpu in cards {
         if gpu.board.power_connectors.is_empty()
             && gpu.board.tdp_w.is_none_or(|power| power.get() > 75.0)
         {
             return check(RULE, Outcome::NotChecked, format!("plugs of {} not recorded", gpu.name));
         }
-        for connector in &gpu.board.power_connectors {
-            match needed.iter_mut().find(|one| one.plug == connector.plug) {
-                Some(same) => same.count += connector.count,
-                None => needed.push(connector.clone()),
-            }
+        for Connector { plug, count } in &gpu.board.power_connectors {
+            // By the plug of the supply; every 12-pin card comes with an adapter from two of 8 pins.
+            let (plug, count) = match plug {
+                Plug::Pin12 => (Plug::Pcie8, count * 2),
+                Plug::Pcie6 => (Plug::Pcie8, *count),
+                plug => (*plug, *count),
+            };
+            *needed.entry(plug).or_default() += count;
         }
+    }
+    if needed.is_empty() {
+        return check(RULE, Outcome::Pass, "none needed");
+    }
+    // One is the board's.
+    if let Some(count) = needed.get_mut(&Plug::Eps8) {
+        *count += 1;
     }
     let has = |plug: Plug| psu.connectors.iter().find(|one| one.plug == plug).map(|one| one.count);
-    let mut unknown = Vec::new();
-    for one in &needed {
-        // Every 12-pin card comes with an adapter from two 8-pin plugs.
-        let (plug, count) = match one.plug {
-            Plug::Pin12 => (Plug::Pcie8, one.count * 2),
-            Plug::Pcie6 => (Plug::Pcie8, one.count),
-            Plug::Eps8 => (Plug::Eps8, one.count + 1),
-            plug => (plug, one.count),
-        };
-        match has(plug) {
-            None => unknown.push(plug.word()),
-            Some(there) if there >= count => {}
-            // A 16-pin card comes with an adapter from three 8-pin plugs.
-            Some(there)
-                if plug == Plug::Pin16
-                    && has(Plug::Pcie8).is_some_and(|eights| eights >= 3 * (count - there)) =>
-            {
-                return check(
-                    RULE,
-                    Outcome::Warn,
-                    format!(
-                        "{there} of {count} {} plugs: the card's adapter for 8-pin plugs is needed",
-                        plug.word()
-                    ),
-                );
-            }
-            Some(there) => {
-                return check(
-                    RULE,
-                    Outcome::Fail,
-                    format!("{count} {} needed, {there} there", plug.word()),
-                );
-            }
-        }
+    // A 16-pin card comes with an adapter from three 8-pin plugs.
+    let wanted = needed.get(&Plug::Pin16).copied().unwrap_or(0);
+    let adapters = has(Plug::Pin16).map_or(0, |there| wanted.saturating_sub(there));
+    if adapters > 0 {
+        *needed.entry(Plug::Pcie8).or_default() += 3 * adapters;
     }
-    if !unknown.is_empty() {
-        return check(
-            RULE,
+    let judge = |(plug, count): (&Plug, &u32)| match has(*plug) {
+        None => (
             Outcome::NotChecked,
-            format!("number of {} plugs of the supply not recorded", unknown.join(" and ")),
-        );
-    }
-    let words: Vec<String> =
-        needed.iter().map(|one| format!("{}x {}", one.count, one.plug.word())).collect();
-    check(
-        RULE,
-        Outcome::Pass,
-        if words.is_empty() { "none needed".to_owned() } else { words.join(", ") },
-    )
+            format!("number of {} plugs of the supply not recorded", plug.word()),
+        ),
+        Some(there) if there >= *count => (Outcome::Pass, format!("{count}x {}", plug.word())),
+        Some(there) if *plug == Plug::Pin16 => (
+            Outcome::Warn,
+            format!(
+                "{there} of {count} {} plugs: adapters for 8-pin plugs are needed",
+                plug.word()
+            ),
+        ),
+        Some(there) => (Outcome::Fail, format!("{count} {} needed, {there} there", plug.word())),
+    };
+    let judged: Vec<(Outcome, String)> = needed.iter().map(judge).collect();
+    let worst = judged.iter().map(|(outcome, _)| *outcome).max().unwrap_or(Outcome::Pass);
+    let of_worst = judged.into_iter().filter(|(outcome, _)| *outcome == worst);
+    check(RULE, worst, of_worst.map(|(_, said)| said).collect::<Vec<_>>().join("; "))
 }
 
 /// The supply's inlet takes the cord that comes with every supply.
@@ -417,9 +405,12 @@ fn whole(power: Watts) -> String {
     grouped(power.get().round() as i64)
 }
 
+/// The rule on the wall socket, which a requirement may make soft.
+pub(crate) const WALL_SOCKET: &str = "wall socket";
+
 /// The wall socket carries the machine for hours.
 pub fn wall_socket(wall: &Wall, socket: &Socket) -> Check {
-    const RULE: &str = "wall socket";
+    const RULE: &str = WALL_SOCKET;
     let continuous = socket.max_w * socket.continuous_share;
     let power = wall.power_w;
     let reason = format!(

@@ -16,13 +16,13 @@ use localrig_facts::machine::{Machine, MachineError, parse_machine};
 use localrig_facts::model::Model;
 use localrig_facts::noise::NoiseClass;
 use localrig_facts::unit::{Bytes, BytesPerSec, TokensPerSec, Watts};
-use localrig_facts::{Catalog, CatalogError, Estimate, Id};
+use localrig_facts::{Catalog, CatalogError, Estimate, Id, Money};
 use serde::Serialize;
 
 use crate::candidate::{Wall, WallBasis, wall_of_system};
 use crate::fit::{FitQuestion, Running, best_format, fit, options_of};
 use crate::option::usual_format;
-use crate::price::{Market, Price};
+use crate::price::{Market, NoPrice, Price};
 use crate::quality::abilities;
 use crate::requirement::{FormatWish, Role};
 
@@ -37,6 +37,8 @@ pub struct MachinesCompared {
     pub context_tokens: u64,
     /// Streams at the same time; speeds are of each.
     pub streams: u64,
+    /// Least speed of a model that counts as running; absent = any.
+    pub least_tok_per_s: Option<TokensPerSec>,
     /// The machines, in the order asked.
     pub machines: Vec<ComparedMachine>,
     /// The model asked for, or those that are the best of some machine, with their speed on each.
@@ -62,14 +64,26 @@ pub struct ComparedMachine {
     pub is_system: bool,
     /// Noise class of a system; cards depend on their case.
     pub noise: Option<NoiseClass>,
-    /// Prices of the accelerators, or of the system: the cards alone make no machine.
-    pub prices: Vec<Price>,
+    /// What the accelerators or the systems cost together; absent when a price is missing. The cards
+    /// alone make no machine.
+    pub cost: Option<Money>,
+    /// The price of each kind of them.
+    pub prices: Vec<Several>,
     /// What has no price, and why.
     pub no_price: Vec<String>,
     /// Best model for the task that runs on it.
     pub best: Option<String>,
     /// Models with scores for the task that run on it.
     pub runs: usize,
+}
+
+/// So many of one kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct Several {
+    /// How many.
+    pub count: u32,
+    /// The price of one.
+    pub price: Price,
 }
 
 /// A model on every machine.
@@ -266,6 +280,7 @@ pub fn machines(
         task: role.task.clone(),
         context_tokens: role.context_tokens,
         streams: role.streams,
+        least_tok_per_s: role.speed_minimum_tok_per_s,
         machines: compared.collect::<Result<_, _>>()?,
         models,
     })
@@ -364,22 +379,19 @@ fn compared(
 ) -> Result<ComparedMachine, CatalogError> {
     let catalog = market.catalog;
     let (mut prices, mut no_price) = (Vec::new(), Vec::new());
-    let mut ask = |id: &Id, variant: Option<&str>, sold_new: bool| match market
-        .offer(id, variant, sold_new, true)
-    {
-        Ok(price) => prices.push(price),
+    let mut ask = |count: u32, offer: Result<Price, NoPrice>| match offer {
+        Ok(price) => prices.push(Several { count, price }),
         Err(error) => no_price.push(error.to_string()),
     };
     let mut power = Some(Wall { power_w: Watts::ZERO, basis: WallBasis::Limits, note: None });
     if let Some((id, system, variant)) = machine.system {
-        let status = variant.status.as_ref().unwrap_or(&system.status);
-        let gone = variant.withdrawn.is_some_and(|day| day.latest() <= market.date);
-        ask(id, Some(&variant.key), status.contains(&Status::Retail) && !gone);
+        ask(machine.units, market.offer_of(id, system, variant, true));
         let one = wall_of_system(catalog, system)?;
         power = one.map(|one| Wall { power_w: one.power_w * f64::from(machine.units), ..one });
     } else {
         for device in &machine.devices {
-            ask(device.id, None, device.gpu.status.contains(&Status::Retail));
+            let sold_new = device.gpu.status.contains(&Status::Retail);
+            ask(device.count, market.offer(device.id, None, sold_new, true));
             let more = device.gpu.board.tdp_w.map(|one| one * f64::from(device.count));
             power = power.and_then(|sum| Some(Wall { power_w: sum.power_w + more?, ..sum }));
         }
@@ -405,6 +417,10 @@ fn compared(
             .system
             .and_then(|(_, system, _)| system.noise.as_ref())
             .and_then(localrig_facts::noise::Noise::class),
+        cost: no_price.is_empty().then(|| {
+            let amounts = prices.iter().map(|one: &Several| one.price.amount.times(one.count));
+            amounts.fold(Money::zero(market.region.currency), |sum, one| sum + one)
+        }),
         prices,
         no_price,
         best: running.first().map(|one| one.option.label()),

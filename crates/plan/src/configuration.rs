@@ -57,6 +57,8 @@ pub struct Configuration {
     pub noise_basis: String,
     /// What would run on it, for the requirement; empty when nothing was estimated.
     pub roles: Vec<ServedRole>,
+    /// Why nothing would run on it; absent when something does, or was not asked.
+    pub not_served: Option<String>,
     /// How more can be added later.
     pub growth: String,
     /// The next size up, step by step.
@@ -160,6 +162,8 @@ pub struct Ask<'r> {
     pub requirement: &'r Requirement,
     /// What would run on it.
     pub roles: &'r [ServedRole],
+    /// Why nothing would.
+    pub not_served: Option<&'r str>,
     /// Which of several base systems: its key. The first when absent.
     pub key: Option<&'r str>,
     /// What the asker knows better.
@@ -217,6 +221,7 @@ pub(crate) fn configuration_of(
         noise: candidate.noise.class,
         noise_basis: candidate.noise.basis.clone(),
         roles: ask.roles.to_vec(),
+        not_served: ask.not_served.map(str::to_owned),
         growth: candidate.growth.clone(),
         upgrade: upgrade(market, ask.requirement, candidate)?,
         assembly: assembly(catalog, &candidate.lines)?,

@@ -29,6 +29,8 @@ pub(crate) struct Fit<'a> {
     pub(crate) weights: Bytes,
     pub(crate) context: Bytes,
     pub(crate) overhead: Estimate<Bytes>,
+    /// Of that, the vision tower; nothing for a role without images.
+    pub(crate) vision: Estimate<Bytes>,
     /// What the engine may use of the group's memory.
     pub(crate) usable: Bytes,
     /// How long loading its weights takes.
@@ -373,7 +375,7 @@ impl<'a> GroupFits<'a> {
                 }
             }
             kept.sort_by(|a, b| b.worth.total_cmp(&a.worth));
-            lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.installed)));
+            lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.usable())));
             fits.push(kept);
         }
         Self { machine, copies, fits, sharing, lacking }
@@ -391,13 +393,12 @@ fn place_of(shifts: &[Shift], role: usize) -> (&Shift, usize) {
 struct Setups<'m, 'a> {
     catalog: &'a Catalog,
     machine: &'m Machine<'a>,
-    installed: Bytes,
     known: BTreeMap<&'a Id, Result<(Setup<'a>, Bytes), String>>,
 }
 
 /// Why an option does not run on a group.
 enum Unfit {
-    /// Its weights alone are larger than the memory.
+    /// Its weights alone are larger than what the engine may use of the memory.
     Weights(Bytes),
     /// The engine does not run there, or a fact is missing.
     Other(String),
@@ -423,9 +424,9 @@ impl Unfits {
     }
 
     /// An engine that does not run says more than a model that is too large for it.
-    fn summary(self, role: &str, installed: Bytes) -> Unplaced {
+    fn summary(self, role: &str, usable: Bytes) -> Unplaced {
         let reason = match (self.others.is_empty(), self.least_weights) {
-            (true, Some(needed)) => return Unplaced::TooSmall { usable: installed, needed },
+            (true, Some(needed)) => return Unplaced::TooSmall { usable, needed },
             (true, None) => "no model is known that does what is asked of it".to_owned(),
             (false, _) => self.others.join("; "),
         };
@@ -435,17 +436,18 @@ impl Unfits {
 
 impl<'m, 'a> Setups<'m, 'a> {
     fn new(catalog: &'a Catalog, machine: &'m Machine<'a>) -> Self {
-        let devices = machine.devices.iter();
-        let installed = devices.map(|device| device.memory * f64::from(device.count)).sum();
-        Self { catalog, machine, installed, known: BTreeMap::new() }
+        Self { catalog, machine, known: BTreeMap::new() }
+    }
+
+    /// The most that any engine may use of the group's memory.
+    fn usable(&self) -> Bytes {
+        let known = self.known.values().filter_map(|one| one.as_ref().ok());
+        known.map(|(_, usable)| *usable).fold(Bytes::ZERO, Bytes::max)
     }
 
     /// What an option takes and gives on the group with some of the role's streams, or why it does
     /// not run there.
     fn draft(&mut self, option: &'a ModelOption<'a>, streams: u64) -> Result<Draft<'a>, Unfit> {
-        if option.work.weights.loaded > self.installed {
-            return Err(Unfit::Weights(option.work.weights.loaded));
-        }
         let (catalog, machine) = (self.catalog, self.machine);
         // An engine reads all formats it is offered with, so the format does not matter here.
         let known = self.known.entry(option.engine_id).or_insert_with(|| {
@@ -456,6 +458,9 @@ impl<'m, 'a> Setups<'m, 'a> {
             Ok((setup, usable))
         });
         let (setup, usable) = known.as_ref().map_err(|reason| Unfit::Other(reason.clone()))?;
+        if option.work.weights.loaded > *usable {
+            return Err(Unfit::Weights(option.work.weights.loaded));
+        }
         let pace = Pace::new(catalog, setup, machine, &option.work).map_err(other)?;
         let holding = Holding {
             setup,
@@ -481,6 +486,7 @@ impl<'a> Draft<'a> {
             weights: size.weights,
             context: size.context,
             overhead: size.overhead,
+            vision: size.vision,
             usable,
             load: size.weights / pace.load_rate(),
             steps: steps.map_err(other)?,

@@ -141,7 +141,13 @@ fn near_miss<'a>(
         .flat_map(|it| it.served.iter().map(move |one| (it, one)))
         .map(|(it, one)| served_role(requirement, it, one))
         .collect();
-    let ask = Ask { requirement, roles: &roles, key: Some(&candidate.key), own: Own::default() };
+    let ask = Ask {
+        requirement,
+        roles: &roles,
+        not_served: None,
+        key: Some(&candidate.key),
+        own: Own::default(),
+    };
     Ok(NearMiss {
         misses: reasons
             .iter()

@@ -61,9 +61,36 @@ pub fn of_cards(cards: &[&Gpu], case: &Case) -> MachineNoise {
 
 #[cfg(test)]
 mod tests {
+    use localrig_facts::Catalog;
+    use localrig_facts::catalog::Entry;
+
+    use super::*;
+
+    fn of<T: Entry + Clone>(catalog: &Catalog, within: &str) -> T {
+        catalog.get_in::<T>(within).unwrap().1.clone()
+    }
+
     #[test]
-    fn two_equal_sources_add_three_decibels() {
-        let sum: f64 = [45.0_f64, 45.0].iter().map(|level| 10_f64.powf(level / 10.0)).sum();
-        assert!((10.0 * sum.log10() - 48.01).abs() < 0.01);
+    fn equal_cards_add_three_decibels_and_a_damped_case_takes_them_away() {
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        let mut case: Case = of(&catalog, "define-7");
+        let card: Gpu = of(&catalog, "nvidia/rtx-3090");
+        let mut said = String::new();
+        for (damped, cards) in [(false, 1), (false, 2), (true, 2), (false, 4)] {
+            case.sound_damped = Some(damped);
+            let noise = of_cards(&vec![&card; cards], &case);
+            said += &format!("{:?}, {}\n", noise.class, noise.basis);
+        }
+        let mut unknown = card.clone();
+        unknown.board.cooling = None;
+        let noise = of_cards(&[&card, &unknown], &case);
+        said += &format!("{:?}, {}\n", noise.class, noise.basis);
+        insta::assert_snapshot!(said, @"
+        Some(Moderate), proxy: about 41 dB(A) from cooler and power of the cards
+        Some(Moderate), proxy: about 44 dB(A) from cooler and power of the cards
+        Some(Moderate), proxy: about 41 dB(A) from cooler and power of the cards, damped case
+        Some(Loud), proxy: about 47 dB(A) from cooler and power of the cards
+        None, cooler or power of a card not recorded
+        ");
     }
 }

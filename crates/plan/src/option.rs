@@ -14,6 +14,7 @@ use localrig_facts::model::{Modality, Model};
 use localrig_facts::{Catalog, CatalogError, Date, Id};
 use rayon::prelude::*;
 
+use crate::figure::grouped;
 use crate::quality::{Ability, abilities};
 use crate::requirement::{FormatWish, Requirement, Role};
 
@@ -108,6 +109,21 @@ pub enum OptionError {
         /// The model.
         model: String,
     },
+    /// No model does what a role asks.
+    #[error(
+        "no model that was out by {date} and can be computed does what role `{role}` asks ({task}, {} tokens of context)",
+        grouped(i64::try_from(*context).unwrap_or(i64::MAX))
+    )]
+    NoModel {
+        /// The role.
+        role: String,
+        /// Its task.
+        task: String,
+        /// Context of a stream.
+        context: u64,
+        /// The day.
+        date: String,
+    },
     /// Nobody scored the model that a role's must equal.
     #[error("{role}: nobody is known to have scored {model} at {task}")]
     NoScore {
@@ -189,6 +205,14 @@ pub fn options<'a>(
         let bar = bar(catalog, role, known)?;
         if let Some(bar) = bar.as_ref().filter(|_| role.models.is_empty()) {
             options.retain(|option| bar.is_met_by(option));
+        }
+        if options.is_empty() {
+            return Err(OptionError::NoModel {
+                role: role.name.clone(),
+                task: role.task.clone(),
+                context: role.context_tokens,
+                date: date.to_string(),
+            });
         }
         Ok(RoleOptions { options, bar })
     });

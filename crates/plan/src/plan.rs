@@ -11,7 +11,7 @@ use localrig_simulate::workload::Workload;
 use crate::answer::{ServedRole, served_role};
 use crate::assign::{Assignment, Served};
 use crate::candidate::{Candidate, candidates};
-use crate::check::Outcome;
+use crate::check::{self, Check, Outcome};
 use crate::group::{Groups, key};
 use crate::option::{Bar, ModelOption, OptionError, options};
 use crate::price::Market;
@@ -131,17 +131,29 @@ impl<'a> Planner<'a> {
         &self.candidates
     }
 
-    /// What would run on a machine, by its key, simulated as a plan does; empty when it was not
-    /// considered or is outside a limit.
-    pub fn roles_on(&'a self, key: &str) -> Vec<ServedRole> {
+    /// What would run on a machine, by its key, simulated as a plan does.
+    ///
+    /// # Errors
+    /// Why nothing was placed on it, when it was not considered, is outside a limit, or lacks a
+    /// price.
+    pub fn roles_on(&'a self, key: &str) -> Result<Vec<ServedRole>, String> {
+        let said = |reason: &Reason| format!("{}: {}", reason.kind(), reason.decided_by());
         let named = self.candidates.iter().find(|one| one.key == key);
-        let Some(candidate) = named.filter(|one| self.outside(one).is_none()) else {
-            return Vec::new();
-        };
+        let candidate = named.ok_or("such machines are not considered")?;
+        if let Some(reason) = self.outside(candidate) {
+            return Err(said(&reason));
+        }
         let placements = self.placed(&[candidate], |_| true);
-        let Judged::Ranked(one) = self.judge(candidate, &placements) else { return Vec::new() };
-        let served = one.assignment.served.iter();
-        served.map(|role| served_role(self.requirement, &one.assignment, role)).collect()
+        match self.judge(candidate, &placements) {
+            Judged::Ranked(one) => {
+                let served = one.assignment.served.iter();
+                Ok(served
+                    .map(|role| served_role(self.requirement, &one.assignment, role))
+                    .collect())
+            }
+            Judged::Rejected(one) => Err(said(&one.reason)),
+            Judged::Unpriced(_) => Err("without a price nothing is simulated".to_owned()),
+        }
     }
 
     /// Judges every machine.
@@ -213,7 +225,13 @@ impl<'a> Planner<'a> {
         if requirement.memory.hard && has < minimum {
             found.push(Reason::MemoryMinimum { has, minimum });
         }
+        let (form, wish) = (candidate.form, &requirement.form);
+        if wish.hard && !wish.accepted.contains(&form) {
+            found.push(Reason::Shape { shape: form.word() });
+        }
+        let counts = |one: &&Check| requirement.power.hard || one.rule != check::WALL_SOCKET;
         let failed = candidate.checks.iter().filter(|one| one.outcome == Outcome::Fail);
+        let failed = failed.filter(counts);
         found.extend(failed.map(|failed| Reason::Incompatible {
             rule: format!("{}: {}", failed.rule, failed.reason),
         }));

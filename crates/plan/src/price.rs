@@ -14,9 +14,11 @@
 
 use std::cmp::Reverse;
 
+use localrig_facts::gpu::Status;
 use localrig_facts::price::{Condition, Observation, PriceKind};
 use localrig_facts::region::Region;
 use localrig_facts::shop::{Shop, Vat};
+use localrig_facts::system::{System, Variant};
 use localrig_facts::{Catalog, CatalogError, Currency, Date, Id, Money, Rate};
 use serde::Serialize;
 
@@ -81,6 +83,8 @@ pub struct Price {
     pub basis: PriceBasis,
     /// New or used.
     pub condition: Condition,
+    /// Whether somebody offered it, or it is an average, a list price or an estimate.
+    pub kind: PriceKind,
     /// When it was seen.
     pub date: String,
     /// Greatest possible age in days.
@@ -139,6 +143,20 @@ pub enum NoPrice {
         /// The day.
         date: String,
     },
+    /// It is no longer sold new, and nobody was seen selling it used.
+    #[error(
+        "{item} is no longer sold new (last seen at {amount} on {seen}); no price of a used one was seen by {date}"
+    )]
+    NoLongerNew {
+        /// The item, with its variant.
+        item: String,
+        /// What it cost here new, as of the last price.
+        amount: String,
+        /// When that was seen.
+        seen: String,
+        /// The day.
+        date: String,
+    },
     /// There is no exchange rate known by that day.
     #[error(
         "the newest price of {item}, {asked}, cannot be converted: no rate for {currency} was known by {date}"
@@ -152,6 +170,20 @@ pub enum NoPrice {
         currency: String,
         /// The day.
         date: String,
+    },
+    /// What bringing it into the region costs is not known.
+    #[error(
+        "the newest price of {item}, {asked}, cannot be landed: missing fact: {fact} of region/{region}"
+    )]
+    NoImport {
+        /// The item, with its variant.
+        item: String,
+        /// What was asked.
+        asked: String,
+        /// The fact.
+        fact: String,
+        /// The region.
+        region: String,
     },
     /// A catalog file is broken.
     #[error("{message}")]
@@ -170,7 +202,7 @@ impl From<CatalogError> for NoPrice {
 /// Which goods are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goods {
-    /// New or refurbished by the maker.
+    /// New.
     New,
     /// Used, refurbished or listings that mix both.
     Used,
@@ -187,17 +219,6 @@ impl Goods {
             Condition::Grey => false,
         }
     }
-}
-
-/// The observation to use: the newest, or a plain one not much older where the newest mixes new
-/// and used goods.
-fn best<'a>(seen: impl Iterator<Item = &'a Observation> + Clone) -> Option<&'a Observation> {
-    let newest = seen.clone().max_by_key(|one| rank(one))?;
-    let day = newest.row.date.earliest();
-    seen.filter(|one| one.row.condition != Condition::Mixed)
-        .filter(|one| day.days_since(one.row.date.earliest()) <= SPREAD_DAYS)
-        .max_by_key(|one| rank(one))
-        .or(Some(newest))
 }
 
 impl Market<'_> {
@@ -228,29 +249,38 @@ impl Market<'_> {
             return Err(NoPrice::OtherCondition { item: name(), seen, date });
         }
         let regional = wanted.iter().copied().filter(|one| one.region == self.region_id);
-        let fresh = best(regional.clone().filter(|one| one.row.age_days(self.date) < FRESH_DAYS));
-        let used = fresh.or_else(|| best(wanted.iter().copied()));
+        let fresh =
+            self.best(regional.clone().filter(|one| one.row.age_days(self.date) < FRESH_DAYS));
+        let used = fresh.or_else(|| self.best(wanted.iter().copied()));
         let Some(used) = used else {
             return Err(NoPrice::NeverSeen { item: name(), date: self.date.to_string() });
         };
-        let landed = self.landed(used).map_err(|currency| NoPrice::NoRate {
-            item: name(),
-            asked: used.row.money().to_string(),
-            currency: currency.to_string(),
-            date: self.date.to_string(),
+        let landed = self.landed(used).map_err(|why| match why {
+            NotLanded::Rate(currency) => NoPrice::NoRate {
+                item: name(),
+                asked: used.row.money().to_string(),
+                currency: currency.to_string(),
+                date: self.date.to_string(),
+            },
+            NotLanded::Import(fact) => NoPrice::NoImport {
+                item: name(),
+                asked: used.row.money().to_string(),
+                fact,
+                region: self.region_id.to_owned(),
+            },
         })?;
         let basis = match (used.region == self.region_id, fresh.is_some()) {
             (true, true) => PriceBasis::Regional,
             (true, false) => PriceBasis::Stale,
             (false, _) => PriceBasis::Derived,
         };
-        let stale_regional =
-            (basis == PriceBasis::Derived).then(|| best(regional)).flatten().map(|one| {
-                StalePrice {
-                    amount: one.row.money(),
-                    date: one.row.date.to_string(),
-                    age_days: one.row.age_days(self.date),
-                }
+        let stale_regional = (basis == PriceBasis::Derived)
+            .then(|| self.best(regional))
+            .flatten()
+            .map(|one| StalePrice {
+                amount: one.row.money(),
+                date: one.row.date.to_string(),
+                age_days: one.row.age_days(self.date),
             });
         let (shop, link) = self.shop(used)?;
         let source = self.catalog.price_sources()?.get(&used.row.source);
@@ -263,6 +293,7 @@ impl Market<'_> {
             high: landed.high,
             basis,
             condition: used.row.condition,
+            kind: used.row.kind,
             date: used.row.date.to_string(),
             age_days: used.row.age_days(self.date),
             asked: used.row.money(),
@@ -276,6 +307,32 @@ impl Market<'_> {
             stale_regional,
             note: used.row.note.clone(),
         })
+    }
+
+    /// The observation to use: the newest, or a plain one not much older where the newest mixes new
+    /// and used goods.
+    fn best<'o>(
+        &self,
+        seen: impl Iterator<Item = &'o Observation> + Clone,
+    ) -> Option<&'o Observation> {
+        let newest = seen.clone().max_by_key(|one| self.rank(one))?;
+        let day = newest.row.date.earliest();
+        seen.filter(|one| one.row.condition != Condition::Mixed)
+            .filter(|one| day.days_since(one.row.date.earliest()) <= SPREAD_DAYS)
+            .max_by_key(|one| self.rank(one))
+            .or(Some(newest))
+    }
+
+    /// Later observations rank higher, then better kinds, then what is cheaper here.
+    fn rank(&self, one: &Observation) -> (Date, u8, Reverse<i64>) {
+        let kind = match one.row.kind {
+            PriceKind::Offer => 3,
+            PriceKind::Market => 2,
+            PriceKind::List => 1,
+            _ => 0,
+        };
+        let here = self.landed(one).map_or(i64::MAX, |landed| landed.amount.minor);
+        (one.row.date.earliest(), kind, Reverse(here))
     }
 
     /// What one would pay for an item: its price new if it is sold new, else used if used goods are
@@ -306,7 +363,36 @@ impl Market<'_> {
             });
         }
         let used = self.price(item, variant, Goods::Used);
-        used.or_else(|error| if sold_new { new } else { Err(error) })
+        used.or_else(|error| match new {
+            new if sold_new => new,
+            Ok(last) => Err(NoPrice::NoLongerNew {
+                item: variant.map_or_else(|| item.to_string(), |one| format!("{item}:{one}")),
+                amount: last.amount.whole().to_string(),
+                seen: last.date,
+                date: self.date.to_string(),
+            }),
+            Err(_) => Err(error),
+        })
+    }
+
+    /// What one would pay for a system in a configuration: new while it is sold, which it was until
+    /// the day it was withdrawn; else used if used goods are accepted.
+    ///
+    /// # Errors
+    /// As [`Self::offer`].
+    pub fn offer_of(
+        &self,
+        id: &Id,
+        system: &System,
+        variant: &Variant,
+        used_accepted: bool,
+    ) -> Result<Price, NoPrice> {
+        let status = variant.status.as_ref().unwrap_or(&system.status);
+        let sold_new = match variant.withdrawn {
+            Some(day) => day.latest() > self.date,
+            None => status.contains(&Status::Retail),
+        };
+        self.offer(id, Some(&variant.key), sold_new, used_accepted)
     }
 
     /// What sources said within [`SPREAD_DAYS`] of the observation used; none when they agree.
@@ -332,46 +418,47 @@ impl Market<'_> {
         (high.minor as f64 > low.minor as f64 * 1.02).then_some([*low, *high])
     }
 
-    /// An observation as an amount in this region, or the currency that has no rate.
-    fn landed(&self, one: &Observation) -> Result<Landed, Currency> {
+    /// An observation as an amount in this region, or what is not known to make it one.
+    fn landed(&self, one: &Observation) -> Result<Landed, NotLanded> {
         let row = &one.row;
         let home = self.region.currency;
         let top = row.amount_high.unwrap_or(row.amount);
-        if one.region == self.region_id {
-            let money = |amount| Money::of(amount, home);
-            let convert = self.rate(row.currency)?;
-            return Ok(Landed {
-                amount: money(row.amount * convert.rate),
-                low: money(row.amount * convert.rate),
-                high: money(top * convert.rate),
-                derivation: None,
-            });
-        }
-        let conversion = self.rate(row.currency)?;
+        let conversion = self.rate(row.currency).map_err(NotLanded::Rate)?;
         let rate = conversion.rate;
+        if one.region == self.region_id {
+            let money = |amount: f64| Money::of(amount * rate, home);
+            let (amount, high) = (money(row.amount), money(top));
+            return Ok(Landed { amount, low: amount, high, derivation: None });
+        }
+        let missing = |fact: &str| NotLanded::Import(fact.to_owned());
+        let vat = self.region.vat_percent.ok_or_else(|| missing("vat_percent"))? / 100.0;
+        let import = self.region.import.as_ref().ok_or_else(|| missing("import"))?;
+        let freight = import.freight.iter().find(|freight| freight.from == one.region);
+        let no_freight = || missing(&format!("import.freight from {}", one.region));
+        let (freight, clearance) = (freight.ok_or_else(no_freight)?.cost, import.clearance);
+        let (tax_free, duty) = (import.tax_free_up_to, import.duty_percent / 100.0);
         let foreign = self.catalog.get_in::<Region>(&one.region).ok().map(|(_, region)| region);
-        let foreign_vat = match row.vat {
-            Vat::Included => foreign.and_then(|region| region.vat_percent).unwrap_or(0.0),
-            Vat::Excluded | Vat::None => 0.0,
+        let foreign_vat = foreign.and_then(|region| region.vat_percent);
+        let (divisor, net) = match (row.vat, foreign_vat) {
+            (Vat::Included, Some(vat)) => {
+                let divisor = 1.0 + vat / 100.0;
+                let net = format!("/ {divisor:.2} (net of {vat} % VAT, if invoiced for export) ");
+                (divisor, net)
+            }
+            // Where the country is not known, neither is its tax: nothing is taken off.
+            (Vat::Included, None) => (
+                1.0,
+                "(with a VAT of unknown rate, which an export invoice leaves out) ".to_owned(),
+            ),
+            (Vat::Excluded | Vat::None, _) => (1.0, String::new()),
         };
-        let net_of = |amount: f64| amount / (1.0 + foreign_vat / 100.0);
-        let (freight, clearance) = self.import_costs(&one.region);
-        let vat = self.region.vat_percent.unwrap_or(0.0) / 100.0;
-        let tax_free = self.region.import.as_ref().map_or(0.0, |import| import.tax_free_up_to);
-        let duty = self.region.import.as_ref().map_or(0.0, |import| import.duty_percent) / 100.0;
         let landed = |amount: f64, freight: f64, clearance: f64| {
             let value = amount * rate * (1.0 + duty) + freight;
             let tax = value * vat;
             if tax <= tax_free { value } else { value + tax + clearance }
         };
         let middle = |[low, high]: [f64; 2]| f64::midpoint(low, high);
-        let amount = landed(net_of(row.amount), middle(freight), middle(clearance));
-        let net = if foreign_vat > 0.0 {
-            let divisor = 1.0 + foreign_vat / 100.0;
-            format!("/ {divisor:.2} (net of {foreign_vat} % VAT, if invoiced for export) ")
-        } else {
-            String::new()
-        };
+        let amount = landed(row.amount / divisor, middle(freight), middle(clearance));
         let derivation = format!(
             "{} {net}* {rate:.4} ({}) + freight {home} {:.0}-{:.0}, + {:.1} % VAT, + clearance {home} {:.0}-{:.0}",
             row.money(),
@@ -384,19 +471,11 @@ impl Market<'_> {
         );
         Ok(Landed {
             amount: Money::of(amount, home),
-            low: Money::of(landed(net_of(row.amount), freight[0], clearance[0]), home),
+            low: Money::of(landed(row.amount / divisor, freight[0], clearance[0]), home),
             // A shop that does not invoice net leaves its own VAT in the price.
             high: Money::of(landed(top, freight[1], clearance[1]), home),
             derivation: Some(derivation),
         })
-    }
-
-    fn import_costs(&self, from: &str) -> ([f64; 2], [f64; 2]) {
-        let Some(import) = &self.region.import else {
-            return ([0.0; 2], [0.0; 2]);
-        };
-        let freight = import.freight.iter().find(|one| one.from == from);
-        (freight.map_or([0.0; 2], |one| one.cost), import.clearance)
     }
 
     /// What one unit of a currency is here, and of which day that is; `None` without a rate.
@@ -460,6 +539,14 @@ struct Landed {
     derivation: Option<String>,
 }
 
+/// What is not known to make an observation an amount in the region.
+enum NotLanded {
+    /// A rate for this currency.
+    Rate(Currency),
+    /// A fact about imports into the region.
+    Import(String),
+}
+
 struct Conversion {
     rate: f64,
     note: String,
@@ -468,15 +555,4 @@ struct Conversion {
 /// Totals and bounds are not prices of an item.
 const fn is_usable(kind: PriceKind) -> bool {
     matches!(kind, PriceKind::Offer | PriceKind::Market | PriceKind::List | PriceKind::Estimate)
-}
-
-/// Later observations rank higher, then better kinds, then cheaper ones.
-fn rank(one: &Observation) -> (Date, u8, Reverse<i64>) {
-    let kind = match one.row.kind {
-        PriceKind::Offer => 3,
-        PriceKind::Market => 2,
-        PriceKind::List => 1,
-        _ => 0,
-    };
-    (one.row.date.earliest(), kind, Reverse(one.row.money().minor))
 }

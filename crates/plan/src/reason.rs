@@ -60,6 +60,11 @@ pub enum Reason {
         /// Its class.
         class: &'static str,
     },
+    /// Its shape is not wanted.
+    Shape {
+        /// Its shape.
+        shape: &'static str,
+    },
 }
 
 impl Reason {
@@ -96,6 +101,7 @@ impl Reason {
             Self::Incompatible { .. } => 5,
             Self::NoOption { .. } => 6,
             Self::Platform { .. } => 7,
+            Self::Shape { .. } => 8,
         }
     }
 
@@ -110,6 +116,7 @@ impl Reason {
             Self::TooSlow { .. } => "too slow",
             Self::Incompatible { .. } => "parts do not fit",
             Self::TooLoud { .. } => "too loud",
+            Self::Shape { .. } => "shape not wanted",
         }
     }
 
@@ -144,6 +151,7 @@ impl Reason {
             ),
             Self::Incompatible { rule } => format!("parts that meet the rule on {rule}"),
             Self::TooLoud { class } => format!("a noise limit of {class}"),
+            Self::Shape { shape } => format!("a requirement that accepts a {shape}"),
         }
     }
 
@@ -169,6 +177,7 @@ impl Reason {
             ),
             Self::Incompatible { rule } => rule.clone(),
             Self::TooLoud { class } => (*class).to_owned(),
+            Self::Shape { shape } => (*shape).to_owned(),
         }
     }
 }

@@ -352,9 +352,17 @@ mod tests {
             say("streams = 4", "streams = 0"),
             say("minimum_gib = 128", "minimum_gib = 512"),
             say("streams = 4\n", "strems = 4\n"),
+            say("speed_minimum_tok_per_s = 30", "speed_minimum_tok_per_s = -5"),
+            say("speed_minimum_tok_per_s = 30", "speed_minimum_tok_per_s = nan"),
+            say("speed_minimum_tok_per_s = 30", "speed_minimum_tok_per_s = 70"),
+            say("target = [5, 10]", "target = [10, 5]"),
+            say("minimum = 3", "minimum = 30"),
+            say("minimum_gib = 128", "minimum_gib = -5"),
+            say("range = [4000, 15000]", "range = [4000, 1e300]"),
+            say("streams = 4\n", "streams = 4\ninstead_of = \"vision\"\n"),
         ]
         .join("\n");
-        insta::assert_snapshot!(said, @"
+        insta::assert_snapshot!(said, @r#"
         mine.toml:60:9: budget.range: must be two positive amounts, the smaller first
            |
         60 | range = [15000, 4000]
@@ -371,6 +379,38 @@ mod tests {
            |
         26 | strems = 4
            | ^^^^^^
-        ");
+        mine.toml:20:27: role main: speed_minimum_tok_per_s: must be above 0
+           |
+        20 | speed_minimum_tok_per_s = -5
+           |                           ^^
+        mine.toml:20:27: role main: speed_minimum_tok_per_s: must be above 0
+           |
+        20 | speed_minimum_tok_per_s = nan
+           |                           ^^^
+        mine.toml:20:27: role main: speed_minimum_tok_per_s: the minimum is above the target
+           |
+        20 | speed_minimum_tok_per_s = 70
+           |                           ^^
+        mine.toml:8:10: streams.target: must be two positive numbers, the smaller first
+          |
+        8 | target = [10, 5]
+          |          ^^^^^^^
+        mine.toml:9:11: streams.minimum: must be at least 1 and no more than the target
+          |
+        9 | minimum = 30
+          |           ^^
+        mine.toml:49:15: memory.minimum_gib: must be above 0
+           |
+        49 | minimum_gib = -5
+           |               ^^
+        mine.toml:60:9: budget.range: must be at most 1,000,000,000
+           |
+        60 | range = [4000, 1e300]
+           |         ^^^^^^^^^^^^^
+        mine.toml:27:14: role sub-agent: instead_of: `vision` must stand before it
+           |
+        27 | instead_of = "vision"
+           |              ^^^^^^^^
+        "#);
     }
 }

@@ -239,8 +239,8 @@ fn pace(served: &Served<'_>) -> String {
     let speed = served.busy.value.get();
     match served.simulated {
         Some(one) => format!(
-            "{speed:.0} tok/s while everything runs, {:.0} % of answers in time",
-            one.in_time_share * 100.0
+            "{speed:.0} tok/s while everything runs, {} % of answers in time",
+            one.in_time_percent()
         ),
         None => format!("{speed:.0} tok/s while everything runs"),
     }
@@ -287,7 +287,7 @@ pub fn first_up_to(requirement: &Requirement, cost: Money, lead: f64) -> Money {
     let points = |minor| weight * price_value(requirement, Money { minor, ..cost }).0;
     let least = points(cost.minor) - lead;
     // Points never rise with the price: halve the range until it is a cent.
-    let (mut stays, mut ends) = (cost.minor, requirement.budget.most().minor + 1);
+    let (mut stays, mut ends) = (cost.minor, requirement.budget.most().minor.saturating_add(1));
     while ends - stays > 1 {
         let middle = stays.midpoint(ends);
         if points(middle) >= least { stays = middle } else { ends = middle }

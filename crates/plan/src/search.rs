@@ -14,7 +14,7 @@ use crate::group::{Cut, Fit, GROUPS, GroupFits};
 use crate::option::ModelOption;
 use crate::requirement::Requirement;
 use crate::score::{Weights, role_value};
-use crate::shift::Shift;
+use crate::shift::{Shift, partner};
 
 /// What a choice that meets every minimum speed is worth beside its points: more than any other.
 pub(crate) const ENOUGH: f64 = 1000.0;
@@ -241,13 +241,6 @@ impl<'s, 'a> Search<'s, 'a> {
         }
     }
 
-    /// The role that takes turns with this one and is placed before it.
-    fn turn_of(&self, role: usize) -> Option<usize> {
-        let other = self.requirement.roles[role].instead_of.as_ref()?;
-        let other = self.requirement.roles.iter().position(|one| one.name == *other)?;
-        (other < role).then_some(other)
-    }
-
     /// Bytes taken in a group: value and high end.
     fn taken(&self, choice: &[Choice], group: usize) -> (f64, f64) {
         let mut sizes: Vec<(f64, f64)> = Vec::new();
@@ -256,10 +249,19 @@ impl<'s, 'a> Search<'s, 'a> {
             let size = match choice[role] {
                 _ if self.group_of(role) != group => (0.0, 0.0),
                 Choice::Own(_) => (fit.value(), fit.high()),
-                // Streams and images come on top; weights and runtime are there already.
-                Choice::SharedWith(_) => (fit.context.get(), fit.context.get()),
+                // Streams come on top, and the vision tower with the first that looks at images;
+                // weights and runtime are there already.
+                Choice::SharedWith(owner) => {
+                    let context = fit.context.get();
+                    let tower = if self.brings_tower(choice, owner, role) {
+                        (fit.vision.value.get(), fit.vision.high.get())
+                    } else {
+                        (0.0, 0.0)
+                    };
+                    (context + tower.0, context + tower.1)
+                }
             };
-            match self.turn_of(role) {
+            match partner(self.requirement, role) {
                 // Only one of the two is loaded: the larger counts.
                 Some(other) if self.group_of(other) == group => {
                     let kept: &mut (f64, f64) = &mut sizes[other];
@@ -270,6 +272,13 @@ impl<'s, 'a> Search<'s, 'a> {
             }
         }
         sizes.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// Whether a role that shares a loaded model is the first of its users to look at images.
+    fn brings_tower(&self, choice: &[Choice], owner: usize, role: usize) -> bool {
+        let looks = |role: usize| self.requirement.roles[role].images;
+        let users = (owner..role).filter(|other| Self::owner(choice, *other) == owner);
+        looks(role) && !users.into_iter().any(looks)
     }
 
     /// The role whose loaded model serves a role.
@@ -445,6 +454,9 @@ impl<'s, 'a> Search<'s, 'a> {
                         if let Some(load) = loads.get_mut(&owner) {
                             load.roles.push(role);
                             load.context += fit.context;
+                            if self.brings_tower(choice, owner, role) {
+                                load.overhead = load.overhead.plus(fit.vision);
+                            }
                         }
                     }
                 }

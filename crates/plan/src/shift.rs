@@ -52,13 +52,11 @@ pub fn shifts(requirement: &Requirement, habits: &Workload) -> Vec<Shift> {
         .collect()
 }
 
-/// The role of the usual shift that a role takes turns with: an earlier one.
-fn partner(requirement: &Requirement, role: usize) -> Option<usize> {
-    let earlier = |at: usize| {
-        let other = requirement.roles[at].instead_of.as_ref()?;
-        requirement.roles[..at].iter().position(|one| one.name == *other)
-    };
-    std::iter::successors(earlier(role), |at| earlier(*at)).last()
+/// The role of the usual shift that a role takes turns with: an earlier one that takes turns with
+/// none before it, as a requirement is held to.
+pub(crate) fn partner(requirement: &Requirement, role: usize) -> Option<usize> {
+    let other = requirement.roles[role].instead_of.as_ref()?;
+    requirement.roles[..role].iter().position(|one| one.name == *other)
 }
 
 /// Names of the roles that a role takes turns with: only one of them is loaded at a time.

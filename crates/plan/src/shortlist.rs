@@ -6,7 +6,7 @@
 //! assignment is simulated, and the next that could still be better if the means were that far off
 //! to its disadvantage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use localrig_facts::Catalog;
 use rayon::prelude::*;
@@ -14,16 +14,18 @@ use rayon::prelude::*;
 use crate::assign::{Assignment, Unplaced};
 use crate::candidate::Candidate;
 use crate::group::{Devices, Groups, key};
+use crate::platform::folder;
 use crate::requirement::Requirement;
 use crate::score::Weights;
 use crate::search::{ENOUGH, value};
 use crate::shift::Shift;
 use crate::trial::trial;
 
-/// Sets of devices at the top of the ranking that are simulated: as many as a page shows.
+/// Sets of devices at the top of the ranking that are simulated: as many as a page shows. Beyond
+/// them the first of every platform is, which documents show in full.
 const FIRST: usize = 15;
 /// Most sets that are simulated.
-const MOST: usize = 24;
+const MOST: usize = 30;
 /// Assignments of a set of devices that are simulated; more only until one meets every minimum.
 const TRIALS: usize = 2;
 /// How much faster than by means a simulated speed may be: means come near a simulation, in the
@@ -81,7 +83,8 @@ impl<'a> Trials<'a> {
     ) {
         let mut count = 0;
         while count < MOST {
-            let next = first(placements, candidates, &score);
+            let mut next = first(self.catalog, placements, candidates, &score);
+            next.truncate(MOST - count);
             if next.is_empty() {
                 return;
             }
@@ -138,9 +141,10 @@ fn hopeful<'a>(assignment: &Assignment<'a>) -> Assignment<'a> {
     hopeful
 }
 
-/// The sets of devices at the top of the ranking that were not simulated, each with a machine; what
-/// was not simulated stands where it may come to stand.
+/// The sets of devices at the top of the ranking, and of every platform's, that were not simulated,
+/// each with a machine; what was not simulated stands where it may come to stand.
 fn first<'a>(
+    catalog: &Catalog,
     placements: &Placements<'a>,
     candidates: &[&'a Candidate<'a>],
     score: impl Fn(&Candidate<'a>, &Assignment<'a>) -> Option<f64>,
@@ -157,10 +161,15 @@ fn first<'a>(
     }
     let mut ranked: Vec<_> = best.into_iter().collect();
     ranked.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
+    let mut platforms: BTreeSet<String> = BTreeSet::new();
     ranked
         .into_iter()
-        .take(FIRST)
-        .filter_map(|(devices, (_, candidate))| {
+        .enumerate()
+        .filter(|(place, (_, (_, candidate)))| {
+            let platform = folder(catalog, &candidate.key).unwrap_or_default();
+            platforms.insert(platform) || *place < FIRST
+        })
+        .filter_map(|(_, (devices, (_, candidate)))| {
             let placed = placements.get(&devices)?.as_ref().ok()?;
             (!placed.tried).then(|| (devices, candidate, placed.clone()))
         })

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::assign::{Assignment, Simulated};
 use crate::candidate::Candidate;
-use crate::check::Outcome;
+use crate::check::{Outcome, WALL_SOCKET};
 use crate::figure::{grouped, two_digits};
 use crate::option::Bar;
 use crate::price::PriceBasis;
@@ -201,10 +201,9 @@ fn in_time(role: &str, one: Simulated) -> Option<Line> {
     }
     let (share, late) = (one.in_time_share, two_digits(one.first_token_s[1].get()));
     limit?;
-    // Rounded down: what falls short must not read as enough.
-    let hundred = (share * 100.0 + 1e-9).floor();
+    let hundred = one.in_time_percent();
     line(
-        format!("{hundred:.0} in 100; one first token in 20 after {late} s or later"),
+        format!("{hundred} in 100; one first token in 20 after {late} s or later"),
         Mark::of(share >= IN_TIME, share >= HARDLY),
     )
 }
@@ -245,7 +244,7 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
         None => (format!("not known ({})", candidate.noise.basis), Mark::Unknown),
     };
     all.push(line("noise", format!("at most {}", limit.word()), given, mark));
-    let wall = candidate.checks.iter().find(|check| check.rule == "wall socket");
+    let wall = candidate.checks.iter().find(|check| check.rule == WALL_SOCKET);
     let (given, mark) = match wall {
         Some(check) => (
             check.reason.clone(),
@@ -259,11 +258,11 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
         None => ("socket type not in the region's file".to_owned(), Mark::Unknown),
     };
     all.push(line("power", format!("{} socket", requirement.power.socket), given, mark));
-    let form = form_word(candidate.form);
+    let form = candidate.form.word();
     let accepted = requirement.form.accepted.contains(&candidate.form);
     all.push(line(
         "form factor",
-        words(requirement.form.accepted.iter().map(|one| form_word(*one))),
+        words(requirement.form.accepted.iter().map(|one| one.word())),
         form,
         if accepted { Mark::Pass } else { Mark::Miss },
     ));
@@ -296,17 +295,6 @@ fn surroundings(requirement: &Requirement, candidate: &Candidate<'_>, all: &mut 
             candidate.growth.clone(),
             if candidate.can_grow() { Mark::Pass } else { Mark::Miss },
         ));
-    }
-}
-
-const fn form_word(form: localrig_facts::system::Form) -> &'static str {
-    use localrig_facts::system::Form;
-    match form {
-        Form::Mini => "mini",
-        Form::Tower => "tower",
-        Form::Rack => "rack",
-        Form::Laptop => "laptop",
-        Form::DeveloperKit => "developer kit",
     }
 }
 

@@ -2,14 +2,17 @@
 //! configurations of the February 2026 decision summary.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use localrig_facts::gpu::{Gpu, Status};
+use localrig_facts::machine::parse_machine;
+use localrig_facts::model::Model;
 use localrig_facts::region::Region;
+use localrig_facts::system::Form;
 use localrig_facts::{Catalog, PartialDate};
-use localrig_plan::answer::PlanAnswer;
-use localrig_plan::candidate::WallBasis;
+use localrig_plan::answer::{Load, PlanAnswer, RankedMachine};
+use localrig_plan::candidate::{WallBasis, candidates_of};
 use localrig_plan::check::{Check, Outcome};
 use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
@@ -132,6 +135,9 @@ fn hard_limits_hold_for_everything_ranked() {
     assert!(!answer.ranked.is_empty());
     for machine in &answer.ranked {
         assert!(machine.cost.amount() <= home.budget.range[1], "{}", machine.name);
+        for part in machine.parts.iter().filter(|part| part.role == "card") {
+            assert_eq!(catalog().get::<Gpu>(part.id.as_str()).unwrap().vendor, "NVIDIA");
+        }
         assert!(machine.noise.is_none_or(|noise| noise <= home.noise.limit), "{}", machine.name);
         for role in home.roles.iter().zip(&machine.roles) {
             let least = role.0.speed_minimum_tok_per_s.unwrap();
@@ -184,7 +190,7 @@ fn a_machine_asked_for_alone_gets_what_the_plan_gives_it() {
     let planner = Planner::new(market("2026-11-21"), &open, &habits()).unwrap();
     for ranked in answer.ranked.iter().take(6) {
         assert!(ranked.roles.iter().all(|role| role.simulated.is_some()), "{}", ranked.name);
-        let alone = serde_json::to_value(planner.roles_on(&ranked.key)).unwrap();
+        let alone = serde_json::to_value(planner.roles_on(&ranked.key).unwrap()).unwrap();
         assert_eq!(alone, serde_json::to_value(&ranked.roles).unwrap(), "{}", ranked.name);
     }
 }
@@ -216,7 +222,7 @@ fn equal_boxes_share_the_streams_of_a_team_by_copies() {
 #[test]
 fn the_front_is_what_nothing_beats() {
     let answer = answer(&requirement("home-office"), "2026-11-21");
-    let of = |one: &localrig_plan::answer::RankedMachine| {
+    let of = |one: &RankedMachine| {
         let main = &one.roles[0];
         let quality = main.quality_index.map_or(0.0, |index| index.value) - main.format_loss_points;
         [-one.cost.amount(), main.per_stream_tok_per_s.value.get(), quality, one.memory_bytes.get()]
@@ -352,4 +358,91 @@ fn names_of_a_requirement_that_lead_nowhere_are_named_with_their_place() {
        |              ^^^^^^^^^
     nearest: galaxus
     "#);
+}
+
+#[test]
+fn a_shape_that_is_not_wanted_is_out_only_where_that_is_hard() {
+    let mut home = requirement("home-office");
+    home.form.accepted = vec![Form::Mini];
+    let shapes = |home: &Requirement| -> BTreeSet<&'static str> {
+        answer(home, "2026-11-21").ranked.iter().map(|machine| machine.form.word()).collect()
+    };
+    assert!(shapes(&home).contains("tower"));
+    home.form.hard = true;
+    assert_eq!(shapes(&home), BTreeSet::from(["mini"]));
+}
+
+#[test]
+fn a_machine_beyond_the_socket_is_out_only_where_that_is_hard() {
+    let mut home = requirement("home-office");
+    home.budget.range[1] = 90_000.0;
+    let beyond = |home: &Requirement| {
+        let answer = answer(home, "2026-11-21");
+        let over = |machine: &&RankedMachine| {
+            machine
+                .checks
+                .iter()
+                .any(|one| one.rule == "wall socket" && one.outcome == Outcome::Fail)
+        };
+        answer.ranked.iter().filter(over).count()
+    };
+    assert_eq!(beyond(&home), 0);
+    home.power.hard = false;
+    assert!(beyond(&home) > 0);
+}
+
+#[test]
+fn a_shared_model_brings_its_vision_tower_once() {
+    let mut home = requirement("home-office");
+    for role in &mut home.roles {
+        role.models = vec!["qwen3-vl-8b-instruct".to_owned()];
+        role.parameters_b = None;
+    }
+    // What each shared copy takes beside weights and cache, by machine and roles.
+    let shared = |home: &Requirement| -> BTreeMap<(String, Vec<String>), f64> {
+        let ranked = answer(home, "2026-11-21").ranked.into_iter();
+        let of_machine = |machine: RankedMachine| {
+            let loads = machine.memory.into_iter().flat_map(|group| group.loads);
+            let several = loads.filter(|load| load.roles.len() > 1);
+            let of = move |load: Load| {
+                ((machine.key.clone(), load.roles), load.overhead_bytes.value.get())
+            };
+            several.map(of).collect::<Vec<_>>()
+        };
+        ranked.flat_map(of_machine).collect()
+    };
+    let with = shared(&home);
+    home.roles[2].images = false;
+    let without = shared(&home);
+    let (_, model) = catalog().find::<Model>("qwen3-vl-8b-instruct").unwrap();
+    let tower = model.vision.as_ref().unwrap().mmproj_f16_bytes.unwrap() as f64;
+    let mut told = 0;
+    for (of, bytes) in &with {
+        let Some(bare) = without.get(of) else { continue };
+        let images = of.1.iter().any(|role| role == "vision");
+        let expected = if images { 1.25 } else { 0.0 };
+        assert!(((bytes - bare) / tower - expected).abs() < 1e-6, "{of:?}: {bytes} {bare}");
+        told += usize::from(images);
+    }
+    assert!(told > 0, "{with:?} {without:?}");
+}
+
+#[test]
+fn a_mac_that_was_on_sale_costs_the_same_in_every_answer() {
+    let home = requirement("home-office");
+    let market = market("2026-04-20");
+    let planner = Planner::new(market, &home, &habits()).unwrap();
+    let mac = "Apple Mac Studio (M3 Ultra, 2025) 512 GB";
+    let planned = planner.candidates().iter().find(|one| one.machine.name == mac).unwrap();
+    let machine = parse_machine(market.catalog, "Mac Studio M3 Ultra 512 GB").unwrap();
+    let built = &candidates_of(&market, &home, &machine).unwrap()[0];
+    assert!(planned.cost.is_some());
+    assert_eq!(planned.cost, built.cost);
+    let names = ["Mac Studio M3 Ultra 512 GB".to_owned(), "2x RTX 3090".to_owned()];
+    let wanted = Wanted { model: None, format: None };
+    let compared = machines(&market, &names, &home.roles[0], &home.format, wanted).unwrap();
+    assert_eq!(compared.machines[0].cost, planned.cost);
+    // Two cards cost twice one.
+    let pair = &compared.machines[1];
+    assert_eq!(pair.cost.unwrap(), pair.prices[0].price.amount.times(2));
 }

@@ -3,7 +3,8 @@
 
 use localrig_facts::Catalog;
 use localrig_facts::catalog::Entry;
-use localrig_facts::gpu::Gpu;
+use localrig_facts::gpu::Plug::{Eps8, Pcie6, Pcie8, Pin12, Pin16};
+use localrig_facts::gpu::{Connector, Gpu, Plug};
 use localrig_facts::part::{Case, Cpu, Memory, Motherboard, Psu};
 use localrig_facts::region::Region;
 use localrig_facts::unit::Watts;
@@ -159,6 +160,55 @@ fn a_card_with_a_cpu_plug_leaves_one_for_the_board() {
     let psu: &Psu = of(&catalog, "bq-dark-power-14-1200");
     assert_eq!(check::plugs(&[card], psu).outcome, Outcome::Pass);
     refused(&check::plugs(&[card, card], psu), "plugs", "3 EPS 8-pin needed, 2 there");
+}
+
+#[test]
+fn plugs_are_booked_once_over_all_cards() {
+    let catalog = catalog();
+    let base: &Gpu = of(&catalog, "nvidia/rtx-3090");
+    let card = |plugs: &[(Plug, u32)]| {
+        let mut card = base.clone();
+        let connector = |(plug, count): &(Plug, u32)| Connector { plug: *plug, count: *count };
+        card.board.power_connectors = plugs.iter().map(connector).collect();
+        card
+    };
+    let supply = |plugs: &[(Plug, u32)]| {
+        let mut supply = of::<Psu>(&catalog, "bq-dark-power-14-1200").clone();
+        let connector = |(plug, count): &(Plug, u32)| Connector { plug: *plug, count: *count };
+        supply.connectors = plugs.iter().map(connector).collect();
+        supply
+    };
+    let said = |cards: &[&[(Plug, u32)]], plugs: &[(Plug, u32)]| {
+        let cards: Vec<Gpu> = cards.iter().map(|plugs| card(plugs)).collect();
+        let check = check::plugs(&cards.iter().collect::<Vec<_>>(), &supply(plugs));
+        format!("{}: {}\n", check.outcome.word(), check.reason)
+    };
+    let all = [
+        // One plug of 6 and one of 8 pins take two of the supply's.
+        said(&[&[(Pcie6, 1), (Pcie8, 1)]], &[(Pcie8, 1)]),
+        said(&[&[(Pcie6, 1), (Pcie8, 1)]], &[(Pcie8, 2)]),
+        // Adapters from 12 pins add to what other cards take.
+        said(&[&[(Pin12, 1)], &[(Pin12, 1)], &[(Pcie8, 1)], &[(Pcie8, 1)]], &[(Pcie8, 4)]),
+        said(&[&[(Pin12, 1)], &[(Pin12, 1)], &[(Pcie8, 1)], &[(Pcie8, 1)]], &[(Pcie8, 6)]),
+        // So do those for 16 pins, and what fails is told before what warns.
+        said(&[&[(Pin16, 1)], &[(Pin16, 1)]], &[(Pin16, 1), (Pcie8, 3)]),
+        said(&[&[(Pin16, 1)], &[(Pin16, 1)], &[(Pcie8, 2)]], &[(Pin16, 1), (Pcie8, 3)]),
+        said(&[&[(Pin16, 1)], &[(Pin16, 1)]], &[(Pin16, 1), (Pcie8, 3), (Eps8, 1)]),
+        // What is not recorded is not checked.
+        said(&[&[(Pcie8, 1)]], &[(Pin16, 2)]),
+        said(&[&[(Pin16, 2)]], &[(Pin16, 1)]),
+    ];
+    insta::assert_snapshot!(all.concat(), @"
+    fail: 2 PCIe 8-pin needed, 1 there
+    pass: 2x PCIe 8-pin
+    fail: 6 PCIe 8-pin needed, 4 there
+    pass: 6x PCIe 8-pin
+    warn: 1 of 2 12V-2x6 plugs: adapters for 8-pin plugs are needed
+    fail: 5 PCIe 8-pin needed, 3 there
+    warn: 1 of 2 12V-2x6 plugs: adapters for 8-pin plugs are needed
+    not checked: number of PCIe 8-pin plugs of the supply not recorded
+    warn: 1 of 2 12V-2x6 plugs: adapters for 8-pin plugs are needed
+    ");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub fn claims(answer: &ClaimsAudit, all: bool) -> Page {
     }
     let hidden = every().count() - shown;
     if hidden > 0 {
-        page.paragraph(format!("{hidden} right claims are not shown: `localrig audit --all`"));
+        page.paragraph(format!("{hidden} right claims are not shown; `--all` shows them"));
     }
     page
 }

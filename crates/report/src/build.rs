@@ -67,6 +67,9 @@ fn summary(page: &mut Page, answer: &Configuration) {
         ));
     page.paragraph(text);
     page.list(roles(answer));
+    if let Some(reason) = &answer.not_served {
+        page.paragraph(format!("No models are placed on it: {reason}."));
+    }
 }
 
 /// What would run on it, one item for each role.
@@ -96,7 +99,11 @@ pub(crate) fn total(page: &mut Page, answer: &Configuration) {
     let missing = answer.parts.iter().filter(|part| part.price.is_none()).count();
     let sum = match answer.cost {
         Some(cost) => format!("Total {}", money(cost)),
-        None => format!("Without {missing} parts that have no price: {}", money(answer.priced)),
+        None if missing == answer.parts.len() => "No price is known".to_owned(),
+        None => {
+            let parts = if missing == 1 { "part that has" } else { "parts that have" };
+            format!("Without {missing} {parts} no price: {}", money(answer.priced))
+        }
     };
     let old = answer.not_current.len();
     if old == 0 {
@@ -105,8 +112,9 @@ pub(crate) fn total(page: &mut Page, answer: &Configuration) {
         // The table and the remarks below it have basis and age of each.
         let of = answer.parts.len();
         page.paragraph(format!(
-            "{sum}. {old} of {of} parts have no current price in the region: ask again before you \
-             order."
+            "{sum}. {old} of {of} parts {} no current price in the region: ask again before you \
+             order.",
+            if old == 1 { "has" } else { "have" }
         ));
     }
 }

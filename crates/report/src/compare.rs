@@ -3,9 +3,8 @@
 use localrig_facts::unit::{Bytes, BytesPerSec};
 use localrig_plan::candidate::WallBasis;
 use localrig_plan::compare::{
-    ComparedModel, MachinesCompared, ModelAcross, ModelsCompared, Paired,
+    ComparedMachine, ComparedModel, MachinesCompared, ModelAcross, ModelsCompared, Paired, Several,
 };
-use localrig_plan::price::Price;
 
 use crate::number::{billions, count, gib, gib_words, money, noise, speed, two_digits};
 use crate::page::{Align, Column, Page, Table, Text};
@@ -36,6 +35,12 @@ pub fn machines(answer: &MachinesCompared) -> Page {
         (what.to_owned(), (0..names.len()).map(cell).collect::<Vec<_>>())
     };
     let one = |index: usize| &answer.machines[index];
+    let best = match answer.least_tok_per_s {
+        Some(least) => {
+            format!("best {} model at {} tok/s or more", answer.task, two_digits(least.get()))
+        }
+        None => format!("best {} model", answer.task),
+    };
     let mut rows = vec![
         each("memory, GiB", &|at| gib(one(at).memory_bytes).into()),
         each("usable with llama.cpp, GiB", &|at| {
@@ -59,10 +64,8 @@ pub fn machines(answer: &MachinesCompared) -> Page {
         each("noise", &|at| {
             if one(at).is_system { noise(one(at).noise) } else { "depends on the case" }.into()
         }),
-        each("price of accelerators or system", &|at| prices(&one(at).prices, &one(at).no_price)),
-        each(&format!("best {} model", answer.task), &|at| {
-            one(at).best.clone().unwrap_or_else(|| "none fits".to_owned()).into()
-        }),
+        each("price of accelerators or system", &|at| prices(one(at))),
+        each(&best, &|at| one(at).best.clone().unwrap_or_else(|| "none fits".to_owned()).into()),
         each("scored models that run", &|at| one(at).runs.to_string().into()),
     ];
     for model in &answer.models {
@@ -141,31 +144,31 @@ fn in_short(answer: &MachinesCompared) -> Vec<Text> {
             }),
         ));
     }
-    let cheapest = most(&|at| {
-        let one = &answer.machines[at];
-        let sum: f64 = one.prices.iter().map(|price| price.amount.amount()).sum();
-        (one.no_price.is_empty() && sum > 0.0).then_some(-sum)
-    });
+    let cheapest = most(&|at| answer.machines[at].cost.map(|cost| -cost.amount()));
+    let cost = |at: usize| answer.machines[at].cost.map(money).unwrap_or_default();
     lines.push(lead(
         "Lowest price of accelerators or system",
-        cheapest.map(|(at, _)| (at, bare_prices(&answer.machines[at].prices))),
+        cheapest.map(|(at, _)| (at, cost(at))),
     ));
     lines.into_iter().flatten().collect()
 }
 
-fn bare_prices(prices: &[Price]) -> String {
-    prices.iter().map(|one| money(one.amount)).collect::<Vec<_>>().join(" + ")
-}
-
-fn prices(prices: &[Price], missing: &[String]) -> Text {
+/// The sum, then each price with its basis.
+fn prices(machine: &ComparedMachine) -> Text {
     let mut text = Text::default();
-    for (index, price) in prices.iter().enumerate() {
+    if let Some(cost) = machine.cost {
+        text = text.plain(format!("{}: ", money(cost)));
+    }
+    for (index, Several { count, price }) in machine.prices.iter().enumerate() {
         if index > 0 {
             text = text.plain(" + ");
         }
+        let each = match count {
+            1 => String::new(),
+            several => format!("{several} x {}, ", money(price.amount)),
+        };
         text = text.plain(format!(
-            "{} ({}, {}, {}) each ",
-            money(price.amount),
+            "{each}{}, {}, {} ",
             price.condition.word(),
             price.date,
             price.basis.word()
@@ -174,6 +177,7 @@ fn prices(prices: &[Price], missing: &[String]) -> Text {
             text = text.link(price.shop.clone(), link.clone());
         }
     }
+    let missing = &machine.no_price;
     if missing.is_empty() { text } else { text.plain(missing.join("; ")) }
 }
 

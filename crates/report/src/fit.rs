@@ -188,7 +188,7 @@ pub(crate) fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: 
     page.table(table);
     let more = models.len().saturating_sub(rows);
     if more > 0 {
-        page.paragraph(format!("{more} more: `localrig fit --all`"));
+        page.paragraph(format!("{more} more with `--all`"));
     }
 }
 

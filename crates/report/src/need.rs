@@ -63,7 +63,7 @@ pub fn page(answer: &PlanAnswer, rows: usize) -> Page {
     )];
     let more = answer.ranked.len().saturating_sub(rows);
     if more > 0 {
-        remarks.push(format!("{more} more: `localrig need --all`").into());
+        remarks.push(format!("{more} more with `--all`").into());
     }
     if !answer.unpriced.is_empty() {
         remarks.push(

@@ -94,7 +94,7 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     ];
     let more = answer.ranked.len().saturating_sub(extent.rows);
     if more > 0 {
-        remarks.push(format!("{more} more: `localrig plan --all`"));
+        remarks.push(format!("{more} more with `--all`"));
     }
     page.list(remarks.into_iter().map(Text::from).collect());
 }

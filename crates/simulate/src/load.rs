@@ -345,9 +345,12 @@ fn slowdown(servers: &[Load<'_>], sharing: Sharing, busy: &[f64], server: usize)
     };
     let most = devices.iter().map(others).fold(0.0, f64::max);
     match sharing {
-        Sharing::TimeSlice { loss } => (1.0 + most) / (1.0 - loss * most.min(1.0)),
-        // Engines that generate are alike: together they get what one gets, less a little.
-        Sharing::Mps { .. } => 1.0 + most * 0.95,
+        Sharing::TimeSlice { loss } => (1.0 + most) * (1.0 + loss * most),
+        // Engines that generate are alike: bandwidth runs out, of which each wants its share.
+        Sharing::Mps { together } => {
+            let wanted = servers[server].steps.demand.decode[0];
+            ((1.0 + most) * wanted / together).max(1.0)
+        }
     }
 }
 

@@ -34,13 +34,12 @@ impl Sharing {
 /// Speed of each engine relative to running alone, when `active` engines share a device and all
 /// are busy all the time.
 ///
-/// Time slicing: each gets an equal share of the device's time, less the `loss` by switches. One engine
-/// keeps its whole speed; an idle engine costs nothing but memory.
+/// Time slicing: each gets an equal share of the device's time, and every further engine makes all
+/// of them take longer by the `loss`. One engine keeps its whole speed; an idle engine costs nothing
+/// but memory.
 pub fn share_time(active: u32, loss: f64) -> f64 {
-    match active {
-        0 | 1 => 1.0,
-        several => (1.0 - loss) / f64::from(several),
-    }
+    let further = f64::from(active.max(1)) - 1.0;
+    1.0 / ((1.0 + further) * (1.0 + loss * further))
 }
 
 /// Speeds of steps that share one device, relative to running alone.

@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     )?;
     match misleading {
         0 => Ok(()),
+        1 => Err(Failure::new(MISLEADING, "1 statement does not hold")),
         many => Err(Failure::new(MISLEADING, format!("{many} statements do not hold"))),
     }
 }

@@ -76,12 +76,17 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         per_kwh: tariff.as_ref().map(|(price, basis)| (*price, basis.as_str())),
         hours: args.hours,
     };
-    let ask = Ask { requirement: &requirement, roles: &[], key: key.as_deref(), own };
+    let ask =
+        Ask { requirement: &requirement, roles: &[], not_served: None, key: key.as_deref(), own };
     let plain = configuration(&market, &machine, ask)?;
     let habits = habits(None)?;
     let planner = Planner::new(market, &requirement, &habits)?;
-    let roles = planner.roles_on(&plain.key);
-    let answer = configuration(&market, &machine, Ask { roles: &roles, ..ask })?;
+    let served = planner.roles_on(&plain.key);
+    let (roles, not_served) = match &served {
+        Ok(roles) => (roles.as_slice(), None),
+        Err(reason) => (&[][..], Some(reason.as_str())),
+    };
+    let answer = configuration(&market, &machine, Ask { roles, not_served, ..ask })?;
     if let Some(path) = &args.lock {
         let (machine, key) = (text, answer.key.clone());
         let lock = Lock { form: LOCK_FORM, machine, key, configuration: &answer };

@@ -51,6 +51,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
+    command::check_task(&catalog, &args.task)?;
     let names = match (&args.machine, &args.tier) {
         (Some(machine), _) => vec![machine.clone()],
         (None, tier) => {

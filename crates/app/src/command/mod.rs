@@ -178,6 +178,16 @@ fn requirement(catalog: &Catalog, given: Option<&str>) -> Result<Requirement, Fa
     Ok(Requirement::read(catalog, given, &text)?)
 }
 
+/// Refuses a task that models are not judged by.
+fn check_task(catalog: &Catalog, task: &str) -> Result<(), Failure> {
+    let names: Vec<&str> = catalog.tasks()?.iter().map(|one| one.name.as_str()).collect();
+    if names.contains(&task) {
+        return Ok(());
+    }
+    Err(Failure::new(INPUT, format!("no task called `{task}`"))
+        .hint(format!("tasks: {}", names.join(", "))))
+}
+
 /// The market of a requirement's region on a day.
 fn market<'a>(
     catalog: &'a Catalog,

@@ -338,11 +338,7 @@ fn split(row: &SpeedRow, device: &Device<'_>, placed: &Placed<'_>) -> Split {
 fn link(row: &SpeedRow, device: &Device<'_>) -> Link {
     let gpu = device.gpu;
     if gpu.kind == GpuKind::Unified {
-        return match gpu.vendor.as_str() {
-            "NVIDIA" => Link::Roce,
-            "Apple" => Link::Thunderbolt,
-            _ => Link::Ethernet,
-        };
+        return Link::of_boxes(gpu);
     }
     if row.parallelism == "rpc" {
         return Link::Ethernet;

@@ -144,7 +144,7 @@ impl Holding<'_> {
         let state = Bytes::new((state_bytes(self.layout) * ask.streams) as f64).min(held);
         let runtime = self.runtime()?;
         let running = ground.running.map(|one| one * count);
-        let (runtime_all, vision) = (runtime.map(|one| one * count), self.vision(ask));
+        let (runtime_all, vision) = (runtime.map(|one| one * count), self.vision(ask)?);
         let graph = Estimate {
             value: running.value - runtime_all.value - vision.value * count,
             low: running.low - runtime_all.low - vision.low * count,
@@ -211,7 +211,7 @@ impl Holding<'_> {
             spread(facts.activation_gib),
             spread(facts.graphs_gib),
             self.runtime()?,
-            self.vision(ask),
+            self.vision(ask)?,
         ];
         let running = add(rough.into_iter());
         let beside = match facts.share_of {

@@ -220,7 +220,7 @@ impl Holding<'_> {
         let known = devices.iter().all(|place| place.usable_bytes.is_some());
         let sum = |pick: fn(&PlaceMemory) -> Estimate<Bytes>| add(devices.iter().map(pick));
         let bytes = |pick: fn(&PlaceMemory) -> Option<Bytes>| devices.iter().filter_map(pick).sum();
-        let vision = self.vision(ask);
+        let vision = self.vision(ask)?;
         let runtime = sum(|place| place.runtime_bytes);
         let device_weights: Bytes = devices.iter().map(|place| place.weights_bytes).sum();
         Ok(Memory {
@@ -311,10 +311,13 @@ impl Holding<'_> {
         // The vision tower lies on the first device.
         let mut beside = Estimate::exact(Bytes::ZERO);
         let first = cards.first_mut().map_or(&mut beside, |card| &mut card.runtime);
-        *first = add([*first, self.vision(ask)].into_iter());
+        *first = add([*first, self.vision(ask)?].into_iter());
         let shares = match setting.shares.len() {
             _ if mode == SplitMode::None => vec![1.0],
-            0 => cards.iter().map(|card| card.usable / cards[0].usable).collect(),
+            // All zero is the default of llama.cpp as well.
+            given if given == 0 || setting.shares.iter().all(|share| *share == 0.0) => {
+                cards.iter().map(|card| card.usable / cards[0].usable).collect()
+            }
             given if given == cards.len() => setting.shares.clone(),
             given => return Err(MemoryError::Shares { given, devices: cards.len() }),
         };
@@ -436,12 +439,7 @@ impl Holding<'_> {
 
 /// The sum of estimates.
 pub(super) fn add(all: impl Iterator<Item = Estimate<Bytes>>) -> Estimate<Bytes> {
-    all.fold(Estimate::exact(Bytes::ZERO), |sum, one| Estimate {
-        value: sum.value + one.value,
-        low: sum.low + one.low,
-        high: sum.high + one.high,
-        basis: sum.basis.max(one.basis),
-    })
+    all.fold(Estimate::exact(Bytes::ZERO), Estimate::plus)
 }
 
 /// What the host computes; `None` when it only looks up embeddings.

@@ -12,7 +12,8 @@ use localrig_simulate::sharing::Sharing;
 use localrig_simulate::workload::distribution::Distribution;
 use localrig_simulate::workload::{Closed, Extent, Limit, Role, Workload};
 
-use super::judge::{ENGINES, Judgement};
+use super::judge::Judgement;
+use crate::option::ENGINES;
 use crate::placement::{Devices, Place};
 use crate::scenario::{Arrangement, arrange};
 

@@ -2,12 +2,14 @@
 
 use localrig_estimate::architecture::layout;
 use localrig_estimate::context::{KvType, bytes_for_tokens};
+use localrig_estimate::memory::usable;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
 use localrig_facts::claim::{Quantity, Statement, Verdict};
 use localrig_facts::engine::Engine;
+use localrig_facts::figure;
 use localrig_facts::format::Format;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, NvLink};
 use localrig_facts::machine::{Device, Machine, parse_machine};
@@ -18,7 +20,7 @@ use localrig_facts::{Catalog, Estimate, Id, witness};
 use serde::Serialize;
 
 use super::crowd::crowd;
-use crate::option::usual_format;
+use crate::option::{ENGINES, usual_format};
 use crate::price::{Goods, Market};
 use crate::survey::word_of;
 
@@ -346,6 +348,10 @@ fn work(catalog: &Catalog, (id, model): (&Id, &Model), format: &str) -> Result<W
     Ok(Work::new(&layout, &recipe, KvType::F16))
 }
 
+/// The smallest format that people run a model in to make it fit; what nothing is said of is not
+/// smaller.
+const SMALLEST: &str = "iq2_xxs";
+
 const COMPUTED: &str = "computed from the dimensions in the catalog";
 
 fn size(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
@@ -380,9 +386,6 @@ fn kv_cache(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     })
 }
 
-/// Engines a speed is computed for; a figure that any of them explains is right.
-pub(super) const ENGINES: [&str; 3] = ["llama.cpp", "vllm", "mlx-lm"];
-
 /// A speed is right inside the interval of an engine, wrong above what memory can deliver, and
 /// otherwise unverified: engines, formats and depths differ.
 fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
@@ -403,20 +406,35 @@ fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     };
     let mut ceiling: f64 = 0.0;
     let mut found: Vec<(&str, Estimate<TokensPerSec>)> = Vec::new();
-    let mut trouble = "no engine runs it there".to_owned();
+    let mut trouble: Option<String> = None;
+    // A figure that any of them explains is right.
     for engine in ENGINES {
         match pace(catalog, &machine, (id, model), engine) {
             Ok((estimate, most)) => {
                 ceiling = ceiling.max(most);
                 found.push((engine, estimate));
             }
-            Err(error) => trouble = error,
+            // The engine that is looked at first says most.
+            Err(error) => trouble = trouble.or(Some(error)),
         }
     }
-    if found.is_empty() {
-        return Err(trouble);
-    }
     let [low, high] = said.says;
+    if found.is_empty() {
+        let trouble = trouble.unwrap_or_else(|| "no engine runs it there".to_owned());
+        let least = work(catalog, (id, model), SMALLEST)?.active_bytes();
+        let rate = one.gpu.memory.bandwidth_gb_per_s.ok_or("bandwidth is not recorded")?;
+        let most = rate.quantity().get() / least.get();
+        if low <= most {
+            return Err(trouble);
+        }
+        return Ok(Judgement {
+            verdict: Verdict::Wrong,
+            holds: format!(
+                "{trouble}; even in {SMALLEST} its memory cannot deliver more than {most:.0} tok/s"
+            ),
+            source: "estimated with `localrig estimate`".to_owned(),
+        });
+    }
     let inside =
         |(_, one): &(&str, Estimate<TokensPerSec>)| one.low.get() <= high && low <= one.high.get();
     let verdict = if low > ceiling {
@@ -457,6 +475,17 @@ fn pace<'a>(
     let entry = catalog.get::<Format>(format.as_str()).map_err(|error| error.to_string())?;
     let setup = Setup::new(catalog, engine_id, engine, machine, entry)
         .map_err(|error| error.to_string())?;
+    let room = usable(&setup, machine).map_err(|error| error.to_string())?;
+    if work.weights.loaded > room {
+        return Err(format!(
+            "{} takes {} in {}, {} has {}: it needs a smaller format, or a part of it on the host",
+            model.1.name,
+            figure::memory(work.weights.loaded, 1),
+            entry.name,
+            machine.name,
+            figure::memory(room, 1)
+        ));
+    }
     let pace = Pace::new(catalog, &setup, machine, &work).map_err(|error| error.to_string())?;
     let decode = pace.decode(0, 1);
     let device = machine.devices.first().ok_or("no accelerator")?;

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use localrig_facts::gpu::Gpu;
 use localrig_facts::model::Model;
+use localrig_facts::resolve::tells_apart;
 use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
 use regex::Regex;
@@ -75,6 +76,8 @@ impl Lexicon {
     pub fn new(catalog: &Catalog) -> Result<Self, CatalogError> {
         let mut own: BTreeMap<String, BTreeSet<Id>> = BTreeMap::new();
         let mut families: BTreeMap<String, BTreeSet<Id>> = BTreeMap::new();
+        // `RTX 4070 Ti` is another card than the SUPER, which may be the only one in the catalog.
+        let mut sisters: BTreeSet<String> = BTreeSet::new();
         let mut add = |id: &Id, spellings: Vec<&str>| {
             for spelling in spellings {
                 let all = tokens(spelling);
@@ -99,6 +102,9 @@ impl Lexicon {
                             || part.len() == 1 && model_number
                         {
                             families.entry(whole(part)).or_default().insert(id.clone());
+                            if kept[end..].iter().any(|word| tells_apart(word)) {
+                                sisters.insert(whole(part));
+                            }
                         }
                     }
                 }
@@ -123,7 +129,8 @@ impl Lexicon {
         // A name of its own is never a family: `Qwen3-30B-A3B` is not its later release.
         let mut names = own;
         for (name, ids) in families {
-            if name.len() >= 4 && !names.contains_key(&name) {
+            let sister = ids.len() == 1 && sisters.contains(&name);
+            if name.len() >= 4 && !names.contains_key(&name) && !sister {
                 names.insert(name, ids);
             }
         }

@@ -164,7 +164,13 @@ impl<'t> Reader<'t, '_> {
             // What a machine or its supply takes is not what its card takes.
             let before = clause_before(text, start(&one)).to_lowercase();
             let whole =
-                ["system", "psu", "supply", "wall", "machine", "netzteil", "total", "build"];
+                ["system", "psu", "supply", "wall", "machine", "netzteil", "total", "build", "pc "];
+            let after = &text[one.get(0).map_or(0, |all| all.end())..];
+            let after = after.trim_start().to_lowercase();
+            let measured = ["at the wall", "from the wall", "at the socket", "an der steckdose"];
+            if measured.iter().any(|word| after.starts_with(word)) {
+                continue;
+            }
             // Nor is what somebody set it to.
             let set = [
                 "runs the",

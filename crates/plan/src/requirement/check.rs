@@ -13,6 +13,9 @@ use localrig_facts::{Catalog, CatalogError, Id};
 
 use super::{Requirement, Role};
 
+/// More money than any machine costs; above it sums of minor units would not be exact.
+const MOST_MONEY: f64 = 1e9;
+
 /// A value that makes no sense.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{}: {problem}", self.name())]
@@ -63,7 +66,8 @@ impl Wrong {
 impl Requirement {
     /// The first value that makes no sense beside the others.
     pub(super) fn contradiction(&self) -> Option<Wrong> {
-        let ordered = |[low, high]: [f64; 2]| low > 0.0 && high >= low && high.is_finite();
+        let positive = |one: f64| one > 0.0 && one.is_finite();
+        let ordered = |[low, high]: [f64; 2]| positive(low) && positive(high) && high >= low;
         if self.roles.is_empty() {
             return Some(Wrong::of(&["role"], "at least one role is needed"));
         }
@@ -73,6 +77,29 @@ impl Requirement {
         }
         if !ordered(self.budget.sweet_spot) {
             return Some(Wrong::of(&["budget", "sweet_spot"], amounts));
+        }
+        for (key, amount) in
+            [("range", self.budget.range[1]), ("sweet_spot", self.budget.sweet_spot[1])]
+        {
+            if amount > MOST_MONEY {
+                return Some(Wrong::of(&["budget", key], "must be at most 1,000,000,000"));
+            }
+        }
+        let [low, high] = self.streams.target;
+        if low == 0 || high < low {
+            let problem = "must be two positive numbers, the smaller first";
+            return Some(Wrong::of(&["streams", "target"], problem));
+        }
+        if self.streams.minimum == 0 || self.streams.minimum > high {
+            let problem = "must be at least 1 and no more than the target";
+            return Some(Wrong::of(&["streams", "minimum"], problem));
+        }
+        for (key, memory) in
+            [("target_gib", self.memory.target_gib), ("minimum_gib", self.memory.minimum_gib)]
+        {
+            if !positive(memory.written()) {
+                return Some(Wrong::of(&["memory", key], "must be above 0"));
+            }
         }
         if self.memory.minimum_gib > self.memory.target_gib {
             return Some(Wrong::of(&["memory", "minimum_gib"], "the minimum is above the target"));
@@ -94,6 +121,14 @@ impl Requirement {
             if target.is_some_and(|range| !ordered(range)) {
                 return wrong("speed_target_tok_per_s", numbers);
             }
+            if let Some(minimum) = role.speed_minimum_tok_per_s.map(TokensPerSec::get) {
+                if !positive(minimum) {
+                    return wrong("speed_minimum_tok_per_s", "must be above 0");
+                }
+                if target.is_some_and(|[low, _]| minimum > low) {
+                    return wrong("speed_minimum_tok_per_s", "the minimum is above the target");
+                }
+            }
             if let Some(other) = &role.instead_of {
                 let names = || self.roles.iter().map(|one| one.name.as_str());
                 if !names().any(|name| name == other && name != role.name) {
@@ -101,6 +136,19 @@ impl Requirement {
                     let others = names().filter(|name| *name != role.name);
                     let wrong = Wrong::in_role(index, role, "instead_of", problem);
                     return Some(wrong.near(nearest(other, others)));
+                }
+                // One role of those that take turns is the usual one; it stands first.
+                match self.roles[..index].iter().find(|one| one.name == *other) {
+                    None => {
+                        let problem = format!("`{other}` must stand before it");
+                        return wrong("instead_of", &problem);
+                    }
+                    Some(Role { instead_of: Some(usual), .. }) => {
+                        let problem = format!("`{other}` is itself loaded in place of `{usual}`");
+                        let wrong = Wrong::in_role(index, role, "instead_of", problem);
+                        return Some(wrong.near(Some(usual)));
+                    }
+                    Some(_) => {}
                 }
             }
             if self.roles[..index].iter().any(|one| one.name == role.name) {

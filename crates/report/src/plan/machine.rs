@@ -166,9 +166,9 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
             });
             let figures = format!(
                 "slowest answer in 20 at {} tok/s; first token after {median} s, one in 20 after \
-                 {late} s or later; {:.0} % in time{limit}",
+                 {late} s or later; {} % in time{limit}",
                 tokens_per_second(one.slowest_20th_tok_per_s),
-                one.in_time_share * 100.0
+                one.in_time_percent()
             );
             let figures = match one.saturated {
                 Some(saturated) => format!(

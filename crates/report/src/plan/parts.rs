@@ -1,5 +1,6 @@
 //! Parts with their prices, and what is to be said of these.
 
+use localrig_facts::price::PriceKind;
 use localrig_plan::answer::{Part, RankedMachine};
 use localrig_plan::price::PriceBasis;
 
@@ -54,7 +55,11 @@ fn table_of(parts: &[Part], explain: bool) -> Table {
             name.into(),
             amount.into(),
             price.date.clone().into(),
-            price.shop.clone().into(),
+            match price.kind {
+                PriceKind::Offer => price.shop.clone(),
+                kind => format!("{} ({})", price.shop, kind.words()),
+            }
+            .into(),
             basis.into(),
             place,
         ]);
@@ -74,9 +79,13 @@ pub(crate) fn price_remark(part: &Part) -> Option<Text> {
     let mut said = Vec::new();
     if price.basis == PriceBasis::Derived {
         let by = price.shop.as_str();
+        let asked = match price.kind {
+            PriceKind::Offer => format!("asked {}", price.asked),
+            kind => format!("{} {}", kind.words(), price.asked),
+        };
         said.push(match by.strip_prefix("No ") {
-            Some(nobody) => format!("asked {}, no {nobody}", price.asked),
-            None => format!("asked {} by {by}", price.asked),
+            Some(nobody) => format!("{asked}, no {nobody}"),
+            None => format!("{asked} by {by}"),
         });
     }
     if price.link.is_none() {

@@ -23,7 +23,7 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
             .collect();
         let more = answer.unpriced.len().saturating_sub(items.len());
         if more > 0 {
-            items.push(Text::from(format!("and {more} more: `localrig plan --all`")));
+            items.push(Text::from(format!("and {more} more with `--all`")));
         }
         page.list(items);
     }
@@ -50,13 +50,14 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
             let cost = cost.map_or_else(String::new, |cost| format!(" ({})", money(cost)));
             let alike = match alike {
                 0 => String::new(),
+                1 => "; so is 1 more with the same accelerators".to_owned(),
                 alike => format!("; so are {alike} more with the same accelerators"),
             };
             items.push(Text::from(format!("{}{cost}: {}{alike}", one.name, one.decided_by)));
         }
         let more = group.machines.len().saturating_sub(told_of);
         if more > 0 {
-            items.push(Text::from(format!("and {more} more: `localrig plan --all`")));
+            items.push(Text::from(format!("and {more} more with `--all`")));
         }
         page.list(items);
     }

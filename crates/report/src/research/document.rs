@@ -9,7 +9,7 @@ use localrig_plan::survey::Standing;
 
 use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Document, Platform};
-use crate::number::{billions, count, gib, money, noise, speed};
+use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
 use crate::plan::{
     Extent, configuration, ranking, rejections, running_speed, simulated, summary, under_load,
@@ -514,12 +514,15 @@ pub(super) fn tiers(answers: Answers<'_>) -> Document {
         document.page.heading(2, name.clone());
         let asked = &fit.asked;
         document.page.paragraph(format!(
-            "Stands for: {}. For {} with {} of {} tokens; speeds at half that depth, on the slowest of \
+            "Stands for: {}. For {} with {} of {} tokens{}; speeds at half that depth, on the slowest of \
              them; ordered by the lower end of the index.",
             fit.machines.join(", "),
             asked.task,
             if asked.streams == 1 { "one stream".to_owned() } else { format!("{} streams", asked.streams) },
-            count(asked.context_tokens)
+            count(asked.context_tokens),
+            asked.speed_minimum_tok_per_s.map_or_else(String::new, |least| {
+                format!(" at {} tok/s or more", tokens_per_second(least))
+            })
         ));
         if fit.scored.is_empty() {
             let miss = fit.nearest_miss.clone().unwrap_or_else(|| "nothing near".to_owned());

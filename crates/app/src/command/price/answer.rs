@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use localrig_facts::catalog::Entry as _;
-use localrig_facts::price::{Observation, PriceKind};
+use localrig_facts::price::Observation;
 use localrig_facts::region::Region;
 use localrig_facts::shop::Shop;
 use localrig_facts::{Catalog, CatalogError, Date, Id, Rate};
@@ -35,7 +35,7 @@ pub(super) fn history(
                     .amount_high
                     .map(|high| localrig_facts::Money::of(high, row.currency)),
                 condition: row.condition.word(),
-                kind: kind(row.kind).to_owned(),
+                kind: row.kind.words().to_owned(),
                 region: one.region.clone(),
                 variant: row.variant.clone(),
                 shop: shop.map_or_else(|_| row.shop.clone(), |(_, shop)| shop.name().to_owned()),
@@ -46,19 +46,6 @@ pub(super) fn history(
             }
         })
         .collect())
-}
-
-const fn kind(kind: PriceKind) -> &'static str {
-    match kind {
-        PriceKind::Offer => "offer",
-        PriceKind::Market => "market average",
-        PriceKind::List => "list price",
-        PriceKind::Estimate => "rounded figure",
-        PriceKind::LowerBound => "more than this",
-        PriceKind::UpperBound => "up to this",
-        PriceKind::Gone => "not to be had",
-        PriceKind::Total => "whole build",
-    }
 }
 
 /// What an import brought.

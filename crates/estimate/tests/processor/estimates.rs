@@ -1,14 +1,7 @@
 //! A CPU without an accelerator: the whole way of an estimate against measured rows, and what must hold.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::float_cmp,
-    reason = "a test may panic; numbers of cores are whole"
-)]
-
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::LazyLock;
 
 use localrig_estimate::accuracy::judge;
 use localrig_estimate::answer::{Answer, EstimateError, Question, estimate};
@@ -18,51 +11,16 @@ use localrig_estimate::memory::{Ask, MemoryError, Setting, Verdict};
 use localrig_estimate::processor::{KitError, kit_bandwidth};
 use localrig_estimate::run::HostBandwidth;
 use localrig_estimate::setup::SetupError;
-use localrig_facts::document::from_csv;
 use localrig_facts::engine::Engine;
 use localrig_facts::format::Format;
 use localrig_facts::machine::{Machine, parse_machine_or_cpu};
 use localrig_facts::model::Model;
 use localrig_facts::part::{Cpu, Memory};
 use localrig_facts::unit::{Bytes, BytesPerSec, TokensPerSec};
-use localrig_facts::{Basis, Catalog, Id};
+use localrig_facts::{Basis, Id};
 use proptest::prelude::*;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-static CATALOG: LazyLock<Catalog> = LazyLock::new(|| localrig_world::catalog(&[]).unwrap());
-
-/// Generation or a prompt with llama.cpp's benchmark.
-#[derive(Deserialize)]
-struct Row {
-    model: String,
-    quant: String,
-    params_total: f64,
-    threads: u32,
-    test: String,
-    n_prompt: u64,
-    depth: u64,
-    avg_ts: f64,
-    #[serde(rename = "bw_before_GBs")]
-    before: f64,
-    #[serde(rename = "bw_after_GBs")]
-    after: f64,
-}
-
-/// Generation of several sequences at a time.
-#[derive(Deserialize)]
-struct BatchRow {
-    model: String,
-    quant: String,
-    threads: u32,
-    n_prompt_each: u64,
-    n_parallel: u64,
-    tg_tok_s_total: f64,
-}
-
-fn rows<T: DeserializeOwned>(name: &str) -> Vec<T> {
-    from_csv(name, &CATALOG.file(name).unwrap().text).unwrap()
-}
+use crate::{BatchRow, CATALOG, SpeedRow, rows};
 
 /// A published model with other dimensions.
 fn with(name: &str, dims: &[(&str, u64)]) -> (&'static Id, Model) {
@@ -158,7 +116,7 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 #[test]
 fn the_shapes_of_measured_models_have_the_parameters_of_their_rows() {
-    for row in rows::<Row>("measured/processor_speed.csv") {
+    for row in rows::<SpeedRow>("measured/processor_speed.csv") {
         let Some((id, model)) = model(&row.model) else {
             assert_eq!(row.model, "moe128x");
             continue;
@@ -171,7 +129,7 @@ fn the_shapes_of_measured_models_have_the_parameters_of_their_rows() {
 #[test]
 fn measured_rows_are_met() {
     let mut errors: BTreeMap<String, Errors> = BTreeMap::new();
-    for row in rows::<Row>("measured/processor_speed.csv") {
+    for row in rows::<SpeedRow>("measured/processor_speed.csv") {
         let context = row.n_prompt + row.depth;
         let bandwidth = f64::midpoint(row.before, row.after);
         let setting = measured(bandwidth, row.threads);

@@ -1,57 +1,16 @@
 //! What a host's CPU can do: the constants are what the measured rows say, and the rows are met.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::float_cmp,
-    reason = "a test may panic; counts of sequences are whole"
-)]
-
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use localrig_estimate::calibration::Calibration;
 use localrig_estimate::offload::batch;
 use localrig_estimate::parameter::{Constants, Parameter};
-use localrig_facts::document::from_csv;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-/// Generation or a prompt with llama.cpp's benchmark.
-#[derive(Deserialize)]
-struct SpeedRow {
-    model: String,
-    params_active: f64,
-    threads: u32,
-    test: String,
-    quant: String,
-    active_bytes_per_token: f64,
-    n_prompt: f64,
-    depth: u64,
-    avg_ts: f64,
-    #[serde(rename = "bw_before_GBs")]
-    before: f64,
-    #[serde(rename = "bw_after_GBs")]
-    after: f64,
-}
-
-/// Generation of several sequences at a time.
-#[derive(Deserialize)]
-struct BatchRow {
-    model: String,
-    quant: String,
-    n_parallel: f64,
-    pp_tok_s: f64,
-    tg_tok_s_total: f64,
-}
-
-fn rows<T: DeserializeOwned>(name: &str) -> Vec<T> {
-    let catalog = localrig_world::catalog(&[]).unwrap();
-    from_csv(name, &catalog.file(name).unwrap().text).unwrap()
-}
+use crate::{BatchRow, CATALOG, SpeedRow, rows};
 
 fn constants() -> Constants {
-    let catalog = localrig_world::catalog(&[]).unwrap();
-    Calibration::prior(catalog.priors().unwrap()).unwrap().general()
+    Calibration::prior(CATALOG.priors().unwrap()).unwrap().general()
 }
 
 fn median(values: impl IntoIterator<Item = f64>) -> f64 {
@@ -93,7 +52,7 @@ fn attention_of_prompts_is_what_tells_small_models_from_large_ones() {
             let Some((_, hidden, pairs)) = SHAPES.iter().find(|one| one.0 == row.model) else {
                 continue;
             };
-            let attention = 2.0 * pairs * row.n_prompt / 2.0 / (rate * 1e9);
+            let attention = 2.0 * pairs * row.n_prompt as f64 / 2.0 / (rate * 1e9);
             let time = f64::from(row.threads) / row.avg_ts - attention;
             let products = 2.0 * (row.params_active - 32_000.0 * hidden);
             by_format.entry(&row.quant).or_default().push((products / time).ln());
@@ -140,15 +99,15 @@ fn curves() -> Vec<Curve> {
         of.entry(format!("{} {}", row.model, row.quant)).or_default().push(row);
     }
     let curve = |(name, rows): (String, Vec<BatchRow>)| {
-        let step = |row: &BatchRow| row.n_parallel / row.tg_tok_s_total;
-        let single = rows.iter().find(|row| row.n_parallel == 1.0).unwrap();
+        let step = |row: &BatchRow| row.n_parallel as f64 / row.tg_tok_s_total;
+        let single = rows.iter().find(|row| row.n_parallel == 1).unwrap();
         Curve {
             reading: step(single),
             column: 1.0 / median(rows.iter().map(|row| row.pp_tok_s)),
             steps: rows
                 .iter()
-                .filter(|row| row.n_parallel > 1.0)
-                .map(|row| [row.n_parallel, step(row)])
+                .filter(|row| row.n_parallel > 1)
+                .map(|row| [row.n_parallel as f64, step(row)])
                 .collect(),
             name,
         }
