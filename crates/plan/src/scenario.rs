@@ -154,6 +154,84 @@ fn by_role<'p>(workload: &Workload, places: &'p [Place]) -> Result<Vec<&'p Place
         .collect()
 }
 
+/// What a place names, looked up.
+struct Chosen<'a> {
+    model_id: &'a Id,
+    model: &'a Model,
+    engine_id: &'a Id,
+    engine: &'a Engine,
+    format_id: &'a Id,
+    format: &'a Format,
+    kv: KvType,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(
+        catalog: &'a Catalog,
+        place: &Place,
+        arrangement: Arrangement<'_>,
+    ) -> Result<Self, ScenarioError> {
+        let (model_id, model) = catalog.find::<Model>(&place.model)?;
+        let engine_name = place.engine.as_deref().unwrap_or(arrangement.engine);
+        let (engine_id, engine) = catalog.find::<Engine>(engine_name)?;
+        let (format_id, format) = if let Some(name) = &place.format {
+            readable(catalog, engine, name)?
+        } else {
+            let usual = usual_format(catalog, model, engine_id)?;
+            let id = usual.map(|usual| usual.id).ok_or_else(|| ScenarioError::NoFormat {
+                model: model.name.clone(),
+                engine: engine.name.clone(),
+            })?;
+            (id, catalog.get::<Format>(id.as_str())?)
+        };
+        let kv = place.kv.unwrap_or(arrangement.kv);
+        Ok(Self { model_id, model, engine_id, engine, format_id, format, kv })
+    }
+
+    /// What each of some replicas is asked to hold for the roles, and the tokens of all contexts.
+    fn asked(&self, rules: &Rules<'_>, roles: &[&Role], replicas: u32) -> (Ask, u64) {
+        // Slots and contexts, shared out among replicas.
+        let open = rules.engine.scheduler.slots.unwrap_or(OPEN_STREAMS);
+        let slots = |role: &&Role| role.slots().unwrap_or(open).div_ceil(replicas);
+        let streams: u32 = roles.iter().map(slots).sum();
+        let cells: u64 =
+            roles.iter().map(|role| u64::from(role.context_tokens) * u64::from(slots(role))).sum();
+        let context = cells.div_ceil(u64::from(streams));
+        let vision = roles.iter().any(|role| role.has_images());
+        (Ask { context, streams: u64::from(streams), kv: self.kv, vision }, cells)
+    }
+
+    /// How fast a group of devices runs the model.
+    fn pace(
+        &self,
+        catalog: &'a Catalog,
+        units: &[Device<'a>],
+        (group, place): (&[u32], &Place),
+        work: &'a Work,
+        link: Option<Link>,
+    ) -> Result<Pace<'a>, ScenarioError> {
+        let pace_on = |machine: &Machine<'a>| -> Result<Pace<'a>, ScenarioError> {
+            let setup = Setup::new(catalog, self.engine_id, self.engine, machine, self.format)?;
+            Ok(Pace::new(catalog, &setup, machine, work)?)
+        };
+        match place.devices {
+            // The slowest sets the pace.
+            Devices::Tensor(_) if group.len() > 1 => {
+                let ways = group.len() as u32;
+                if !work.heads.cut_into(ways) {
+                    let Heads { query, key } = work.heads;
+                    let model = self.model.name.clone();
+                    return Err(ScenarioError::NotCut { model, devices: ways, query, key });
+                }
+                let one = group_machine(units, &[slowest(units, group)]);
+                Ok(pace_on(&one)?.cut(ways, link))
+            }
+            _ => pace_on(&group_machine(units, group)),
+        }
+    }
+}
+
+/// Adds a loaded model: a server on each group of devices that holds a copy.
 fn add<'a>(
     catalog: &'a Catalog,
     machine: &Machine<'a>,
@@ -165,41 +243,20 @@ fn add<'a>(
 ) -> Result<(), ScenarioError> {
     let Filling { held, pools, arranged } = filling;
     let place = loaded.place;
-    let kv = place.kv.unwrap_or(arrangement.kv);
-    let (model_id, model) = catalog.find::<Model>(&place.model)?;
-    let engine_name = place.engine.as_deref().unwrap_or(arrangement.engine);
-    let (engine_id, engine) = catalog.find::<Engine>(engine_name)?;
-    let (format_id, format) = if let Some(name) = &place.format {
-        readable(catalog, engine, name)?
-    } else {
-        let usual = usual_format(catalog, model, engine_id)?;
-        let id = usual.map(|usual| usual.id).ok_or_else(|| ScenarioError::NoFormat {
-            model: model.name.clone(),
-            engine: engine.name.clone(),
-        })?;
-        (id, catalog.get::<Format>(id.as_str())?)
-    };
+    let chosen = Chosen::of(catalog, place, arrangement)?;
+    let Chosen { model, engine, .. } = chosen;
     let roles: Vec<&Role> = loaded.roles.iter().map(|role| &workload.roles[*role]).collect();
     check_roles(model, &roles)?;
-    let vision = roles.iter().any(|role| role.has_images());
-    let layout = layout(catalog, model_id, model)?;
-    let recipe = Recipe::new(catalog, format_id, format)?;
-    let work = Work::new(&layout, &recipe, if arrangement.faster_kv { kv } else { KvType::F16 });
-    let label = format!("{} {} on {}", model.name, format.name, engine.name);
+    let layout = layout(catalog, chosen.model_id, model)?;
+    let recipe = Recipe::new(catalog, chosen.format_id, chosen.format)?;
+    let read = if arrangement.faster_kv { chosen.kv } else { KvType::F16 };
+    let work = Work::new(&layout, &recipe, read);
     let groups = groups(machine, units, &place.devices)?;
-    let replicas = groups.len() as u32;
-    let rules = Rules::of(catalog, engine_id, engine)?;
-    // Slots and contexts, shared out among replicas.
-    let open = rules.engine.scheduler.slots.unwrap_or(OPEN_STREAMS);
-    let slots = |role: &&Role| role.slots().unwrap_or(open).div_ceil(replicas);
-    let streams: u32 = roles.iter().map(slots).sum();
-    let cells: u64 =
-        roles.iter().map(|role| u64::from(role.context_tokens) * u64::from(slots(role))).sum();
-    let context = cells.div_ceil(u64::from(streams));
-    let ask = Ask { context, streams: u64::from(streams), kv, vision };
+    let rules = Rules::of(catalog, chosen.engine_id, engine)?;
+    let (ask, cells) = chosen.asked(&rules, &roles, groups.len() as u32);
     for group in groups {
         let whole = group_machine(units, &group);
-        let setup = Setup::new(catalog, engine_id, engine, &whole, recipe.format)?;
+        let setup = Setup::new(catalog, chosen.engine_id, engine, &whole, chosen.format)?;
         let holding = Holding {
             setup: &setup,
             machine: &whole,
@@ -213,21 +270,7 @@ fn add<'a>(
         let pool = engine.memory.allocation == Some(Allocation::Pool);
         let block = if pool { rules.block()? } else { 1 };
         let least = minimum_pool(&layout, ask, block);
-        let pace = match place.devices {
-            // The slowest sets the pace.
-            Devices::Tensor(_) if group.len() > 1 => {
-                let ways = group.len() as u32;
-                if !work.heads.cut_into(ways) {
-                    let Heads { query, key } = work.heads;
-                    let model = model.name.clone();
-                    return Err(ScenarioError::NotCut { model, devices: ways, query, key });
-                }
-                let one = group_machine(units, &[slowest(units, &group)]);
-                let setup = Setup::new(catalog, engine_id, engine, &one, recipe.format)?;
-                Pace::new(catalog, &setup, &one, &work)?.cut(ways, arrangement.link)
-            }
-            _ => Pace::new(catalog, &setup, &whole, &work)?,
-        };
+        let pace = chosen.pace(catalog, units, (&group, place), &work, arrangement.link)?;
         if arrangement.link.is_none() {
             arranged.notes.extend(pace.link().map(link_words));
         }
@@ -235,26 +278,20 @@ fn add<'a>(
         let scheduler = schedule(&rules, &layout, ask, cache, &whole)?;
         let most = match &scheduler {
             scheduler::Engine::Vllm(options) => options.sequences.min(256),
-            _ => streams,
+            _ => u32::try_from(ask.streams).unwrap_or(u32::MAX),
         };
         let bytes = fixed + if pool { least } else { size.context };
-        let tower = tower(model).filter(|_| vision);
-        let steps = step_table(&pace, &work, tower, most)?;
+        let steps = step_table(&pace, &work, tower(model).filter(|_| ask.vision), most)?;
         let swaps = rules.engine.scheduler.loads_on_demand;
         let total: Bytes = group.iter().map(|unit| units[*unit as usize].memory).sum();
-        for unit in &group {
-            let (device, facts) =
-                (units[*unit as usize], &mut arranged.scenario.devices[*unit as usize]);
+        for unit in group.iter().map(|unit| *unit as usize) {
+            let device = units[unit];
             let drawn = || Some(device.gpu.board.tdp_w? * pace.generation_power(device.id)?);
+            let facts = &mut arranged.scenario.devices[unit];
             facts.busy = facts.busy.or_else(drawn);
-            let share = units[*unit as usize].memory / total;
+            let share = bytes * (device.memory / total);
             // Such an engine loads a model when it is asked: never more than fit at the same time.
-            let own = if swaps {
-                held[*unit as usize].max(bytes * share)
-            } else {
-                held[*unit as usize] + bytes * share
-            };
-            held[*unit as usize] = own;
+            held[unit] = if swaps { held[unit].max(share) } else { held[unit] + share };
         }
         let index = arranged.scenario.servers.len() as u32;
         if pool {
@@ -271,7 +308,7 @@ fn add<'a>(
             arranged.scenario.routes[*role].push(index);
         }
         arranged.scenario.servers.push(Server {
-            label: label.clone(),
+            label: format!("{} {} on {}", model.name, chosen.format.name, engine.name),
             engine: scheduler,
             steps,
             devices: group,

@@ -84,9 +84,14 @@ pub fn texts(answer: &[TextAudit], all: bool) -> Page {
         }
         if text.findings.is_empty() {
             page.paragraph(format!(
-                "{}: {} lines, nothing about hardware or models that could be checked.",
-                text.file, text.lines
+                "{}: {}, nothing about hardware or models that could be checked.",
+                text.file,
+                match text.lines {
+                    1 => "1 line".to_owned(),
+                    many => format!("{many} lines"),
+                }
             ));
+            unread(&mut page, text);
             continue;
         }
         page.paragraph(
@@ -106,8 +111,28 @@ pub fn texts(answer: &[TextAudit], all: bool) -> Page {
             ]);
         }
         page.table(table);
+        unread(&mut page, text);
     }
     page
+}
+
+/// Lines of a text that would have been checked if they said it in a way that is read.
+fn unread(page: &mut Page, text: &TextAudit) {
+    /// Lines that are listed.
+    const SHOWN: usize = 20;
+    let (shown, more) = text.unread_lines.split_at(text.unread_lines.len().min(SHOWN));
+    if shown.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    page.paragraph(format!(
+        "Not checked, though they name hardware or models beside a figure: {} {}{more}. Read are \
+         memory, bandwidth, power of cards, NVLink, cooling, parameters, context, sizes of formats, \
+         KV caches, speeds on a machine, and prices with a link.",
+        if shown.len() == 1 { "line" } else { "lines" },
+        shown.join(", ")
+    ));
 }
 
 /// One claim as a row.

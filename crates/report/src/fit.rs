@@ -139,6 +139,12 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
         page.paragraph("A model is listed when it runs on all of them; speeds are of the slowest.");
     }
     list(&mut page, "Best at the task first", &answer.scored, rows);
+    if !answer.scored.is_empty() {
+        page.paragraph(
+            "By the lower end of the index, less what the format costs: a model with few scores has \
+             a wide interval and must not win by luck.",
+        );
+    }
     list(&mut page, "Without scores for the task, largest first", &answer.unscored, rows);
     if answer.facts_only_models > 0 {
         page.paragraph(format!(

@@ -163,18 +163,36 @@ fn cell_text(text: &Text, links: &mut Vec<String>) -> String {
     let mut out = String::new();
     for span in &text.0 {
         match span {
-            Span::Plain(text) | Span::Strong(text) => out.push_str(text),
-            Span::Link(_, address) => {
-                let known = links.iter().position(|one| one == address);
-                let number = known.unwrap_or_else(|| {
-                    links.push(address.clone());
-                    links.len() - 1
-                });
-                out.push_str(&format!("[{}]", number + 1));
+            Span::Plain(text) | Span::Strong(text) => {
+                let mut rest = text.as_str();
+                while let Some((before, address, after)) = address_in(rest) {
+                    out.push_str(before);
+                    out.push_str(&numbered(address, links));
+                    rest = after;
+                }
+                out.push_str(rest);
             }
+            Span::Link(_, address) => out.push_str(&numbered(address, links)),
         }
     }
     out
+}
+
+/// An address in angle brackets, with what stands before and after it: in a cell it would be broken.
+fn address_in(text: &str) -> Option<(&str, &str, &str)> {
+    let start = text.find("<http")?;
+    let end = start + text[start..].find('>')?;
+    Some((&text[..start], &text[start + 1..end], &text[end + 1..]))
+}
+
+/// The number of an address below the table.
+fn numbered(address: &str, links: &mut Vec<String>) -> String {
+    let known = links.iter().position(|one| one == address);
+    let number = known.unwrap_or_else(|| {
+        links.push(address.to_owned());
+        links.len() - 1
+    });
+    format!("[{}]", number + 1)
 }
 
 #[cfg(test)]

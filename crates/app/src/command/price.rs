@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use localrig_facts::machine::parse_machine;
 use localrig_facts::price::{Condition, PriceKind};
 use localrig_facts::region::Region;
 use localrig_facts::shop::Vat;
@@ -176,8 +177,13 @@ fn market<'a>(
     Ok(Market { catalog, region_id: id.short(), region: entry, date })
 }
 
-/// An item with its variant: `mac-studio-m3-ultra:96gb`, or a name alone.
+/// An item with its variant: `mac-studio-m3-ultra:96gb`, as a machine is called elsewhere (`Mac
+/// Studio M3 Ultra 96 GB`), or a name alone.
 fn item(catalog: &Catalog, text: &str) -> Result<(Id, String, Option<String>), Failure> {
+    let machine = parse_machine(catalog, text).ok().filter(|machine| machine.units == 1);
+    if let Some((id, system, variant)) = machine.and_then(|machine| machine.system) {
+        return Ok((id.clone(), system.name.clone(), Some(variant.key.clone())));
+    }
     let (name, variant) = match text.rsplit_once(':') {
         Some((name, variant)) => (name, Some(variant.to_lowercase())),
         None => (text, None),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use localrig_facts::machine::parse_machine;
+use localrig_facts::machine::{Machine, parse_machine};
 use localrig_facts::tier::Tier;
 use localrig_facts::{Catalog, Date};
 use localrig_plan::answer::PlanAnswer;
@@ -137,11 +137,20 @@ fn repository(
     let details = details(market, &plan, &answer)?;
     let near_misses = near_misses(&planner, &plan)?;
     let survey = survey::survey(market, &plan)?;
-    let mut tiers = Vec::new();
+    let mut by_memory: Vec<(&Tier, Vec<Machine<'_>>)> = Vec::new();
     for tier in catalog.all::<Tier>()?.values() {
-        let machines: Result<Vec<_>, _> =
-            tier.machines.iter().map(|name| parse_machine(catalog, name)).collect();
-        let machines = machines?;
+        let machines = tier.machines.iter().map(|name| parse_machine(catalog, name));
+        by_memory.push((tier, machines.collect::<Result<_, _>>()?));
+    }
+    let least = |machines: &[Machine<'_>]| {
+        let memory = |one: &Machine<'_>| -> f64 {
+            one.devices.iter().map(|one| one.memory.get() * f64::from(one.count)).sum()
+        };
+        machines.iter().map(memory).fold(f64::INFINITY, f64::min)
+    };
+    by_memory.sort_by(|a, b| least(&a.1).total_cmp(&least(&b.1)));
+    let mut tiers = Vec::new();
+    for (tier, machines) in by_memory {
         let names = machines.iter().map(|one| one.name.clone()).collect();
         let mut role = requirement.main().clone();
         // A tier is shown by what runs at all, with a context that fits the small ones.

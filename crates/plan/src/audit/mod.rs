@@ -11,7 +11,7 @@ mod lexicon;
 mod read;
 mod sentence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use localrig_facts::CatalogError;
 use localrig_facts::claim::{Document, Quantity, Statement, Verdict};
@@ -75,6 +75,8 @@ pub struct TextAudit {
     pub lines: usize,
     /// Statements, in the order of the text.
     pub findings: Vec<Finding>,
+    /// Lines that name hardware or models beside a figure and say nothing of a kind that is read.
+    pub unread_lines: Vec<usize>,
 }
 
 /// A statement with how it stands.
@@ -151,12 +153,24 @@ pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, Ca
     }
     findings.sort_by(|a, b| (a.line, a.verdict, &a.said).cmp(&(b.line, b.verdict, &b.said)));
     findings.dedup();
+    let read: BTreeSet<usize> = findings.iter().map(|one| one.line).collect();
+    let numbered = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    let unread = numbered.filter(|(line, said)| !read.contains(line) && has_figure(&lexicon, said));
+    let unread_lines = unread.map(|(line, _)| line).collect();
     Ok(TextAudit {
         file: file.to_owned(),
         as_of: market.date.to_string(),
         lines: text.lines().count(),
         findings,
+        unread_lines,
     })
+}
+
+/// Whether a line names hardware or a model and has a figure beside the name.
+fn has_figure(lexicon: &Lexicon, line: &str) -> bool {
+    let named = lexicon.mentions(line);
+    let inside = |at: usize| named.iter().any(|one| one.at.0 <= at && at < one.at.1);
+    !named.is_empty() && line.char_indices().any(|(at, c)| c.is_ascii_digit() && !inside(at))
 }
 
 /// One verdict on what was said of a family: right of all, wrong of all, or true of some only. What
@@ -387,6 +401,20 @@ mod tests {
         6 wrong: llama-3.3-70b-instruct on rtx-5090: speed 400 tok/s
         7 right: gpt-oss-120b: context 131072 tokens
         8 right: qwen3-coder-30b-a3b-instruct: q4_k_m 18 GB
+        ");
+    }
+
+    #[test]
+    fn what_is_not_read_is_told_and_other_products_are_not_judged() {
+        let text = "The RTX 5090 costs CHF 2,000.\nThe RTX 4070 Ti has 12 GB.\n\
+            A PC with an RTX 5090 draws 700 W at the wall.\nAn RTX 5090 draws 575 W.\n\
+            DeepSeek-R1 runs at 30 tok/s on an RTX 5090.\nThe RTX 5090 is large.\n";
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        let audit = audited(&catalog, text);
+        assert_eq!(audit.unread_lines, [1, 3]);
+        insta::assert_snapshot!(told(text), @"
+        4 right: rtx-5090: power 575 W
+        5 unverified: deepseek-r1 on rtx-5090: speed 30 tok/s
         ");
     }
 

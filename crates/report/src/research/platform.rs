@@ -158,10 +158,9 @@ fn rejected(page: &mut Page, platform: &Platform<'_>) {
     }
     page.table(table);
     if platform.rejected.len() > REJECTED {
-        page.paragraph(format!(
-            "{} more are out; `localrig plan --all` lists them.",
-            platform.rejected.len() - REJECTED
-        ));
+        let more = platform.rejected.len() - REJECTED;
+        let are = if more == 1 { "is" } else { "are" };
+        page.paragraph(format!("{more} more {are} out; `localrig plan --all` lists them."));
     }
 }
 
