@@ -138,14 +138,15 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
     if answer.machines.len() > 1 {
         page.paragraph("A model is listed when it runs on all of them; speeds are of the slowest.");
     }
-    list(&mut page, "Best at the task first", &answer.scored, rows);
+    list(&mut page, "Best at the task first", &answer.scored, (rows, "with `--all`"));
     if !answer.scored.is_empty() {
         page.paragraph(
             "By the lower end of the index, less what the format costs: a model with few scores has \
              a wide interval and must not win by luck.",
         );
     }
-    list(&mut page, "Without scores for the task, largest first", &answer.unscored, rows);
+    let title = "Without scores for the task, largest first";
+    list(&mut page, title, &answer.unscored, (rows, "with `--all`"));
     if answer.facts_only_models > 0 {
         page.paragraph(format!(
             "{} more models are in the catalog without their architecture: nothing can be computed \
@@ -156,7 +157,13 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
     page
 }
 
-pub(crate) fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: usize) {
+/// A table of models: so many rows, and what is said of the rest.
+pub(crate) fn list(
+    page: &mut Page,
+    title: &str,
+    models: &[RunningModel],
+    (rows, rest): (usize, &str),
+) {
     if models.is_empty() {
         return;
     }
@@ -194,7 +201,7 @@ pub(crate) fn list(page: &mut Page, title: &str, models: &[RunningModel], rows: 
     page.table(table);
     let more = models.len().saturating_sub(rows);
     if more > 0 {
-        page.paragraph(format!("{more} more with `--all`"));
+        page.paragraph(format!("{more} more {rest}"));
     }
 }
 

@@ -27,11 +27,13 @@ pub struct Extent {
     pub rejected: usize,
     /// Whether the terms of the scores and the conversion of prices are shown.
     pub explain: bool,
+    /// Where the rest is shown, after "7 more".
+    pub rest: &'static str,
 }
 
 impl Default for Extent {
     fn default() -> Self {
-        Self { rows: 15, details: 3, rejected: 6, explain: false }
+        Self { rows: 15, details: 3, rejected: 6, explain: false, rest: "with `--all`" }
     }
 }
 
@@ -94,7 +96,7 @@ pub(crate) fn ranking(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
     ];
     let more = answer.ranked.len().saturating_sub(extent.rows);
     if more > 0 {
-        remarks.push(format!("{more} more with `--all`"));
+        remarks.push(format!("{more} more {}", extent.rest));
     }
     page.list(remarks.into_iter().map(Text::from).collect());
 }

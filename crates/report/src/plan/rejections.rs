@@ -23,7 +23,7 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
             .collect();
         let more = answer.unpriced.len().saturating_sub(items.len());
         if more > 0 {
-            items.push(Text::from(format!("and {more} more with `--all`")));
+            items.push(Text::from(format!("and {more} more {}", extent.rest)));
         }
         page.list(items);
     }
@@ -57,7 +57,7 @@ pub(crate) fn rejections(page: &mut Page, answer: &PlanAnswer, extent: Extent) {
         }
         let more = group.machines.len().saturating_sub(told_of);
         if more > 0 {
-            items.push(Text::from(format!("and {more} more with `--all`")));
+            items.push(Text::from(format!("and {more} more {}", extent.rest)));
         }
         page.list(items);
     }

@@ -21,6 +21,9 @@ fn new(path: &str, title: &str, purpose: &'static str) -> Document {
     Document { path: path.to_owned(), title: title.to_owned(), purpose, page }
 }
 
+/// Where a plan shows what a document leaves out.
+const REST: &str = "in `localrig plan --all`";
+
 /// `README.md`.
 pub(super) fn overview(
     answers: Answers<'_>,
@@ -254,13 +257,13 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
     if let Some(best) = plan.ranked.first() {
         models(page, answers, best);
     }
-    ranking(page, plan, Extent { rows: 30, ..Extent::default() });
+    ranking(page, plan, Extent { rows: 30, rest: REST, ..Extent::default() });
     costs(page, answers, &ranked(answers));
     price_history(page, answers, &leaders(platforms));
     for machine in plan.ranked.iter().take(IN_FULL) {
         configuration(page, plan, machine, Extent::default());
     }
-    rejections(page, plan, Extent { rejected: 8, ..Extent::default() });
+    rejections(page, plan, Extent { rejected: 8, rest: REST, ..Extent::default() });
     page.heading(2, "Decision framework");
     let mut tree = Tree { label: "What matters most?".to_owned(), branches: Vec::new() };
     let named = |name: &str, machine: &RankedMachine| Tree {
@@ -529,7 +532,7 @@ pub(super) fn tiers(answers: Answers<'_>) -> Document {
             document.page.paragraph(format!("Nothing that was asked runs; nearest: {miss}."));
         }
         let mut best = Page::default();
-        crate::fit::list(&mut best, "Best models", &fit.scored, 5);
+        crate::fit::list(&mut best, "Best models", &fit.scored, (5, "run as asked"));
         document.page.append(best, 1);
     }
     document
