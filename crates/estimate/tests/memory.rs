@@ -175,6 +175,15 @@ fn what_cannot_be_spread_is_refused() {
     let shares = Setting { shares: vec![1.0, 2.0], ..Setting::OWN };
     let wrong = error(Asked { setting: shares, ..LLAMA });
     assert_eq!(wrong, MemoryError::Shares { given: 2, devices: 1 });
+    // All zero means the default, of as many devices as there are.
+    let zeros = |count| Setting { shares: vec![0.0; count], ..Setting::OWN };
+    let wrong = error(Asked { setting: zeros(2), ..LLAMA });
+    assert_eq!(wrong, MemoryError::Shares { given: 2, devices: 1 });
+    let on_two = |setting| {
+        let asked = Asked { machine: "2x RTX 3090", setting, ..LLAMA };
+        serde_json::to_value(answer(&asked).unwrap().memory).unwrap()
+    };
+    assert_eq!(on_two(zeros(2)), on_two(Setting::OWN));
     // llama.cpp takes what it needs of a card.
     let share = Setting { device_share: Some(0.9), ..Setting::OWN };
     assert!(matches!(error(Asked { setting: share, ..LLAMA }), MemoryError::NoShare { .. }));

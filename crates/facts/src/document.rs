@@ -26,6 +26,19 @@ pub struct DocumentError {
 
 impl std::error::Error for DocumentError {}
 
+impl DocumentError {
+    fn at(path: &str, place: Option<Place>, message: String, nearest: Option<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            line: place.as_ref().map(|place| place.line),
+            column: place.as_ref().map(|place| place.column),
+            excerpt: place.map(|place| place.excerpt),
+            message,
+            nearest,
+        }
+    }
+}
+
 impl fmt::Display for DocumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path)?;
@@ -49,16 +62,9 @@ impl fmt::Display for DocumentError {
 /// When the text is no TOML, has an unknown or missing key, or a value of the wrong type.
 pub fn from_toml<T: DeserializeOwned>(path: &str, text: &str) -> Result<T, DocumentError> {
     toml::from_str(text).map_err(|error| {
-        let place = error.span().map(|span| Place::of(text, span));
         let (message, nearest) = plain(error.message());
-        DocumentError {
-            path: path.to_owned(),
-            line: place.as_ref().map(|place| place.line),
-            column: place.as_ref().map(|place| place.column),
-            excerpt: place.map(|place| place.excerpt),
-            message,
-            nearest,
-        }
+        let place = error.span().map(|span| Place::of(text, span));
+        DocumentError::at(path, place, message, nearest)
     })
 }
 
@@ -91,14 +97,7 @@ pub fn wrong_value(
         }
         Place::of(text, span)
     });
-    DocumentError {
-        path: path.to_owned(),
-        line: place.as_ref().map(|place| place.line),
-        column: place.as_ref().map(|place| place.column),
-        excerpt: place.map(|place| place.excerpt),
-        message,
-        nearest,
-    }
+    DocumentError::at(path, place, message, nearest)
 }
 
 /// Reads the rows of a CSV document with a header line. Every row must fill its type exactly.

@@ -93,8 +93,9 @@ pub fn resolve<'a, T: Clone>(
     });
     match (plainest, matching.len()) {
         // Another product of the series, which happens to be the only one here.
-        (Some((said, _)), _) if said.difference(&wanted).any(|word| tells_apart(word)) => {
-            Err(unknown(what, query, candidates))
+        (Some((said, sister)), _) if said.difference(&wanted).any(|word| tells_apart(word)) => {
+            let close = vec![sister.id.to_owned()];
+            Err(ResolveError::Unknown { what, query: query.to_owned(), close })
         }
         (Some((_, one)), _) => Ok(one.value.clone()),
         (None, 0) => Err(unknown(what, query, candidates)),

@@ -12,7 +12,7 @@
 //!    accepted, unless somebody still had it new within [`FRESH_DAYS`].
 //! 6. What has no usable observation has no price: the reason is said, nothing is filled in.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 
 use localrig_facts::gpu::Status;
 use localrig_facts::price::{Condition, Observation, PriceKind};
@@ -315,24 +315,27 @@ impl Market<'_> {
         &self,
         seen: impl Iterator<Item = &'o Observation> + Clone,
     ) -> Option<&'o Observation> {
-        let newest = seen.clone().max_by_key(|one| self.rank(one))?;
+        let newest = seen.clone().max_by(|a, b| self.order(a, b))?;
         let day = newest.row.date.earliest();
         seen.filter(|one| one.row.condition != Condition::Mixed)
             .filter(|one| day.days_since(one.row.date.earliest()) <= SPREAD_DAYS)
-            .max_by_key(|one| self.rank(one))
+            .max_by(|a, b| self.order(a, b))
             .or(Some(newest))
     }
 
     /// Later observations rank higher, then better kinds, then what is cheaper here.
-    fn rank(&self, one: &Observation) -> (Date, u8, Reverse<i64>) {
-        let kind = match one.row.kind {
-            PriceKind::Offer => 3,
-            PriceKind::Market => 2,
-            PriceKind::List => 1,
-            _ => 0,
+    fn order(&self, a: &Observation, b: &Observation) -> Ordering {
+        let plain = |one: &Observation| {
+            let kind = match one.row.kind {
+                PriceKind::Offer => 3,
+                PriceKind::Market => 2,
+                PriceKind::List => 1,
+                _ => 0,
+            };
+            (one.row.date.earliest(), kind)
         };
-        let here = self.landed(one).map_or(i64::MAX, |landed| landed.amount.minor);
-        (one.row.date.earliest(), kind, Reverse(here))
+        let here = |one| self.landed(one).map_or(i64::MAX, |landed| landed.amount.minor);
+        plain(a).cmp(&plain(b)).then_with(|| here(b).cmp(&here(a)))
     }
 
     /// What one would pay for an item: its price new if it is sold new, else used if used goods are

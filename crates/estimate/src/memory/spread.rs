@@ -314,12 +314,14 @@ impl Holding<'_> {
         *first = add([*first, self.vision(ask)?].into_iter());
         let shares = match setting.shares.len() {
             _ if mode == SplitMode::None => vec![1.0],
+            given if given != 0 && given != cards.len() => {
+                return Err(MemoryError::Shares { given, devices: cards.len() });
+            }
             // All zero is the default of llama.cpp as well.
-            given if given == 0 || setting.shares.iter().all(|share| *share == 0.0) => {
+            _ if setting.shares.iter().all(|share| *share == 0.0) => {
                 cards.iter().map(|card| card.usable / cards[0].usable).collect()
             }
-            given if given == cards.len() => setting.shares.clone(),
-            given => return Err(MemoryError::Shares { given, devices: cards.len() }),
+            _ => setting.shares.clone(),
         };
         let offload = Offload {
             gpu_layers: if cards.is_empty() { 0 } else { setting.gpu_layers.unwrap_or(u32::MAX) },
