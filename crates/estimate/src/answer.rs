@@ -283,7 +283,7 @@ fn dealt<'a>(
             Err(SpeedError::HostCores)
         }
         (Some(offloaded), Some(bandwidth)) => {
-            Ok(pace.with_host(offloaded, HostFacts { bandwidth, cores: setting.host_cores }))
+            Ok(pace.with_host(offloaded, HostFacts { bandwidth, cores: setting.host_cores })?)
         }
         (Some(_), None) => Err(SpeedError::HostBandwidth),
     }

@@ -1,5 +1,7 @@
 //! Time that devices spend talking to each other.
 
+use localrig_facts::gpu::Protocol;
+
 use crate::parameter::{Constants, Parameter};
 use crate::run::{Link, Run};
 
@@ -32,7 +34,7 @@ pub fn handover(run: &Run<'_>, constants: &Constants, tokens: f64) -> f64 {
     }
     let message = tokens * run.work.hidden as f64 * ACTIVATION_BYTES;
     let wait = match run.split.link {
-        Link::Roce | Link::Thunderbolt | Link::Ethernet => latency(run.split.link, constants),
+        Link::Boxes(_) => latency(run.split.link, constants),
         _ => constants[Parameter::HandoverUs] * 1e-6,
     };
     f64::from(run.split.stages - 1) * (wait + message / bandwidth(run, constants))
@@ -47,12 +49,14 @@ fn latency(link: Link, constants: &Constants) -> f64 {
     let parameter = match link {
         Link::Ideal => return 0.0,
         Link::Measured { latency, .. } => return latency.get(),
-        Link::PciePeer => Parameter::LatencyPciePeer,
-        Link::PcieHost => Parameter::LatencyPcieHost,
-        Link::NvLink => Parameter::LatencyNvLink,
-        Link::Roce => Parameter::LatencyRoce,
-        Link::Thunderbolt => Parameter::LatencyThunderbolt,
-        Link::Ethernet => Parameter::LatencyEthernet,
+        Link::PciePeer(_) => Parameter::LatencyPciePeer,
+        Link::PcieHost(_) => Parameter::LatencyPcieHost,
+        Link::NvLink(_) => Parameter::LatencyNvLink,
+        Link::Boxes(link) => match link.protocol {
+            Protocol::Roce => Parameter::LatencyRoce,
+            Protocol::ThunderboltRdma => Parameter::LatencyThunderbolt,
+            Protocol::Tcp => Parameter::LatencyEthernet,
+        },
     };
     constants[parameter] * 1e-6
 }
@@ -64,14 +68,11 @@ fn bandwidth(run: &Run<'_>, constants: &Constants) -> f64 {
     let nominal = match run.split.link {
         Link::Ideal => f64::INFINITY,
         Link::Measured { bandwidth, .. } => return bandwidth.get(),
-        Link::PciePeer => run.rates.pcie / crowd,
+        Link::PciePeer(rate) => rate.get() / crowd,
         // Every byte goes to host memory and back.
-        Link::PcieHost => run.rates.pcie / 2.0 / crowd,
-        Link::NvLink => run.rates.nvlink.unwrap_or(run.rates.pcie),
-        // 200 Gbit/s, 80 Gbit/s and 10 Gbit/s.
-        Link::Roce => 25e9,
-        Link::Thunderbolt => 10e9,
-        Link::Ethernet => 1.25e9,
+        Link::PcieHost(rate) => rate.get() / 2.0 / crowd,
+        Link::NvLink(rate) => rate.get(),
+        Link::Boxes(link) => link.gb_per_s_per_direction.quantity().get(),
     };
     nominal * constants[Parameter::LinkShare]
 }

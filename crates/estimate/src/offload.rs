@@ -102,7 +102,9 @@ pub fn prefill(run: &Run<'_>, constants: &Constants, device: f64) -> f64 {
     let Some(host) = run.host else { return device };
     let work = run.work;
     let bytes = work.weights.experts * host.experts + work.weights.base * host.base;
-    let stream = bytes.get() / (run.rates.pcie * constants[Parameter::StreamingShare]);
+    // Where the host's memory is the device's there is nothing to stream.
+    let Some(pcie) = run.rates.pcie else { return device };
+    let stream = bytes.get() / (pcie * constants[Parameter::StreamingShare]);
     device.hypot(stream)
 }
 

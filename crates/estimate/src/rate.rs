@@ -28,17 +28,16 @@ pub struct Rates {
     pub matrix: f64,
     /// Matrix rate for attention, which computes in 16 bits whatever the weights are.
     pub attention: f64,
-    /// PCIe bandwidth in one direction.
-    pub pcie: f64,
-    /// NVLink bandwidth in one direction.
-    pub nvlink: Option<f64>,
+    /// PCIe bandwidth in one direction; `None` = not known, or the memory is the host's.
+    pub pcie: Option<f64>,
     /// Rated power in watts.
     pub rated_power: Option<f64>,
     /// How the matrix rate came about.
     pub basis: Basis,
 }
 
-/// Bytes per second of one PCIe 3.0 lane after encoding; every generation doubles it: PCI-SIG base specifications.
+/// Bytes per second of one PCIe 3.0 lane after encoding (8 GT/s, 128 of 130 bits); every generation
+/// doubles it. A definition of the standard, no product's figure: PCI-SIG base specifications.
 const PCIE_3_LANE: f64 = 0.985e9;
 
 /// The rates of a device under an engine that computes in `kind`.
@@ -65,15 +64,12 @@ pub fn rates(
     let (matrix, basis) = peak(catalog, id, gpu, kind, native).unwrap_or((attention, basis));
     let shader = shader(id, gpu)
         .or_else(|error| of_siblings(&|id, gpu| shader(id, gpu).ok()).ok_or(error))?;
-    let generation = gpu.link.pcie_gen.unwrap_or(4.0);
-    let lanes = f64::from(gpu.link.pcie_lanes.unwrap_or(16));
     Ok(Rates {
         bandwidth: bandwidth.get(),
         shader: shader.get(),
         matrix: matrix.get(),
         attention: attention.get(),
-        pcie: PCIE_3_LANE * lanes * 2f64.powf(generation - 3.0),
-        nvlink: gpu.link.nvlink_gb_per_s_per_direction.map(|rate| BytesPerSec::from(rate).get()),
+        pcie: pcie(id, gpu).ok().map(BytesPerSec::get),
         rated_power: gpu.board.tdp_w.map(localrig_facts::unit::Watts::get),
         basis,
     })
@@ -112,6 +108,17 @@ pub fn bandwidth(id: &Id, gpu: &Gpu) -> Result<BytesPerSec, MissingFact> {
         .bandwidth_gb_per_s
         .map(BytesPerSec::from)
         .ok_or_else(|| MissingFact { id: id.clone(), key: "memory.bandwidth_gb_per_s".to_owned() })
+}
+
+/// PCIe bandwidth in one direction.
+///
+/// # Errors
+/// When the catalog does not have the generation or the lanes.
+pub fn pcie(id: &Id, gpu: &Gpu) -> Result<BytesPerSec, MissingFact> {
+    let missing = |key: &str| MissingFact { id: id.clone(), key: key.to_owned() };
+    let generation = gpu.link.pcie_gen.ok_or_else(|| missing("link.pcie_gen"))?;
+    let lanes = gpu.link.pcie_lanes.ok_or_else(|| missing("link.pcie_lanes"))?;
+    Ok(BytesPerSec::new(PCIE_3_LANE * f64::from(lanes) * 2f64.powf(generation - 3.0)))
 }
 
 /// Shader rate in FP32: unpacking weights runs there.

@@ -1,9 +1,10 @@
 //! How a model runs: on how many devices, joined by what, with what limits.
 
-use localrig_facts::gpu::Gpu;
+use localrig_facts::Id;
+use localrig_facts::gpu::{BoxLink, Gpu, GpuKind, NvLink, Segment};
 use localrig_facts::unit::{BytesPerSec, Seconds};
 
-use crate::rate::Rates;
+use crate::rate::{MissingFact, Rates, pcie};
 use crate::work::Work;
 
 /// A model on devices of one kind.
@@ -41,7 +42,7 @@ pub struct Split {
 
 impl Split {
     /// One device.
-    pub const SINGLE: Self = Self { stages: 1, tensor: 1, replicas: 1, link: Link::PcieHost };
+    pub const SINGLE: Self = Self { stages: 1, tensor: 1, replicas: 1, link: Link::Ideal };
 
     /// Devices of one copy.
     pub const fn devices(self) -> u32 {
@@ -49,23 +50,19 @@ impl Split {
     }
 }
 
-/// A connection between devices.
+/// A connection between devices. Bandwidths are nominal, in one direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Link {
-    /// Perfect: no latency, no limit. For reasoning and tests.
+    /// Perfect: no latency, no limit. For reasoning and tests, and where there is but one device.
     Ideal,
     /// PCIe, cards reach each other's memory.
-    PciePeer,
+    PciePeer(BytesPerSec),
     /// PCIe through host memory: what GeForce drivers allow.
-    PcieHost,
+    PcieHost(BytesPerSec),
     /// NVLink.
-    NvLink,
-    /// RDMA over 200 Gbit/s Ethernet (ConnectX-7).
-    Roce,
-    /// Thunderbolt 5 with RDMA.
-    Thunderbolt,
-    /// 10 Gbit/s Ethernet, TCP.
-    Ethernet,
+    NvLink(BytesPerSec),
+    /// What joins machines.
+    Boxes(BoxLink),
     /// As somebody measured it.
     Measured {
         /// Time of an all-reduce of a small message.
@@ -76,12 +73,24 @@ pub enum Link {
 }
 
 impl Link {
-    /// What joins boxes with a chip of one memory: their fastest port that guides use.
-    pub(crate) fn of_boxes(gpu: &Gpu) -> Self {
-        match gpu.vendor.as_str() {
-            "NVIDIA" => Self::Roce,
-            "Apple" => Self::Thunderbolt,
-            _ => Self::Ethernet,
+    /// What joins devices of a kind: machines over the port that their chip's entry names, modules over
+    /// their carrier, cards over PCIe, which reach each other's memory outside GeForce only.
+    ///
+    /// # Errors
+    /// When the data sheet lacks the bandwidth.
+    pub fn between(id: &Id, gpu: &Gpu) -> Result<Self, MissingFact> {
+        let missing = |key: &str| MissingFact { id: id.clone(), key: key.to_owned() };
+        match (gpu.kind, gpu.link.nvlink, gpu.segment) {
+            (GpuKind::Unified, ..) => {
+                gpu.link.boxes.map(Self::Boxes).ok_or_else(|| missing("link.boxes"))
+            }
+            (_, Some(NvLink::Carrier), _) => {
+                const KEY: &str = "link.nvlink_gb_per_s_per_direction";
+                let rate = gpu.link.nvlink_gb_per_s_per_direction;
+                rate.map(|rate| Self::NvLink(rate.into())).ok_or_else(|| missing(KEY))
+            }
+            (_, _, Some(Segment::Consumer) | None) => pcie(id, gpu).map(Self::PcieHost),
+            _ => pcie(id, gpu).map(Self::PciePeer),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Speed of a model on a machine, with intervals and the reasons.
 
 use localrig_facts::calibration::{DefaultSplit, Intervals};
-use localrig_facts::gpu::{Gpu, GpuKind, NvLink, Segment};
+use localrig_facts::gpu::GpuKind;
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::measured::Phase;
 use localrig_facts::unit::{BytesPerSec, Seconds, Tokens, TokensPerSec};
@@ -17,7 +17,7 @@ use crate::memory::Offloaded;
 use crate::parameter::{Constants, Parameter};
 use crate::prefill::prefill;
 use crate::processor::{self, whole};
-use crate::rate::{Rates, rates};
+use crate::rate::{MissingFact, Rates, pcie, rates};
 use crate::run::{Host, HostBandwidth, Link, Run, Split};
 use crate::setup::{OnCpu, Setup, SpeedError};
 use crate::work::Work;
@@ -145,11 +145,15 @@ impl<'a> Pace<'a> {
             let slices = sliced && work.heads.cut_into(device.count);
             uncut |= sliced && !slices;
             let (stages_here, tensor) = if slices { (1, device.count) } else { (device.count, 1) };
+            let link = match device.count {
+                1 => Link::Ideal,
+                _ => Link::between(device.id, device.gpu)?,
+            };
             stages.push(Stage {
                 device: *device,
                 constants: place.constants,
                 rates,
-                split: Split { stages: stages_here, tensor, replicas: 1, link: link(device.gpu) },
+                split: Split { stages: stages_here, tensor, replicas: 1, link },
                 chunk_tokens: class.chunk_tokens as f64,
                 share: memory(device) / whole,
                 host: None,
@@ -225,15 +229,18 @@ impl<'a> Pace<'a> {
 
     /// The same with every layer cut over `ways` devices like the machine's first, joined by `link`;
     /// by what the data sheet says when it is absent.
-    #[must_use]
-    pub fn cut(mut self, ways: u32, link: Option<Link>) -> Self {
+    ///
+    /// # Errors
+    /// When the data sheet says nothing of it.
+    pub fn cut(mut self, ways: u32, link: Option<Link>) -> Result<Self, MissingFact> {
         self.stages.truncate(1);
         for stage in &mut self.stages {
-            let link = link.unwrap_or(stage.split.link);
+            let by_data_sheet = || Link::between(stage.device.id, stage.device.gpu);
+            let link = link.map_or_else(by_data_sheet, Ok)?;
             stage.split = Split { stages: 1, tensor: ways, replicas: 1, link };
             stage.share = 1.0;
         }
-        self
+        Ok(self)
     }
 
     /// What the link of cut layers is taken for: latency and bandwidth each way.
@@ -245,12 +252,20 @@ impl<'a> Pace<'a> {
 
     /// Rate at which caches are copied to main memory and back: over PCIe, or within memory that is
     /// shared, read and written.
-    pub fn copy_rate(&self) -> BytesPerSec {
-        let rate = |stage: &Stage<'_>| match stage.device.gpu.kind {
-            GpuKind::Unified => stage.rates.bandwidth / 2.0,
-            _ => stage.rates.pcie * stage.constants[Parameter::StreamingShare],
-        };
-        BytesPerSec::new(self.stages.iter().map(rate).fold(f64::INFINITY, f64::min))
+    ///
+    /// # Errors
+    /// When the PCIe bandwidth of a card is not in the catalog.
+    pub fn copy_rate(&self) -> Result<BytesPerSec, MissingFact> {
+        let mut slowest = f64::INFINITY;
+        for stage in &self.stages {
+            let Device { id, gpu, .. } = stage.device;
+            let rate = match gpu.kind {
+                GpuKind::Unified => stage.rates.bandwidth / 2.0,
+                _ => pcie(id, gpu)?.get() * stage.constants[Parameter::StreamingShare],
+            };
+            slowest = slowest.min(rate);
+        }
+        Ok(BytesPerSec::new(slowest))
     }
 
     /// Rate at which a model is loaded from disk.
@@ -266,13 +281,18 @@ impl<'a> Pace<'a> {
     }
 
     /// The same with a part in the memory of a host.
-    #[must_use]
-    pub fn with_host(mut self, offloaded: Offloaded, host: HostFacts) -> Self {
+    ///
+    /// # Errors
+    /// When the PCIe bandwidth of a card, over which prompts take that part, is not in the catalog.
+    pub fn with_host(mut self, offloaded: Offloaded, host: HostFacts) -> Result<Self, MissingFact> {
         for stage in &mut self.stages {
+            if stage.device.gpu.kind != GpuKind::Unified {
+                pcie(stage.device.id, stage.device.gpu)?;
+            }
             stage.host = Some(offloaded.host(host.bandwidth, host.cores.map(f64::from)));
         }
         self.offloaded = Some((offloaded, host));
-        self
+        Ok(self)
     }
 
     /// Whether a CPU of unknown cores computes attention or a recurrence, so that its time is not
@@ -455,16 +475,6 @@ fn bandwidth_words(bandwidth: HostBandwidth) -> String {
 /// cases differ from the measured ones.
 pub fn narrowed(factor: f64, rows: u32, worth: f64) -> f64 {
     factor.powf((1.0 + worth * f64::from(rows)).sqrt().recip().max(0.5))
-}
-
-/// What joins devices of a kind: peer access only outside GeForce, machines over their fastest port.
-fn link(gpu: &Gpu) -> Link {
-    match (gpu.kind, gpu.link.nvlink, gpu.segment) {
-        (GpuKind::Unified, ..) => Link::of_boxes(gpu),
-        (_, Some(NvLink::Carrier), _) => Link::NvLink,
-        (_, _, Some(Segment::Consumer) | None) => Link::PcieHost,
-        _ => Link::PciePeer,
-    }
 }
 
 /// Probability that `a` is faster than `b`, both with 80 % intervals.

@@ -16,9 +16,9 @@ use localrig_estimate::speculative::{Draft, time_per_token};
 use localrig_estimate::speed::faster;
 use localrig_estimate::work::Work;
 use localrig_facts::format::Format;
-use localrig_facts::gpu::{Gpu, Stack};
+use localrig_facts::gpu::{BoxLink, Gpu, Protocol, Stack};
 use localrig_facts::model::Model;
-use localrig_facts::unit::{BytesPerSec, TokensPerSec};
+use localrig_facts::unit::{BytesPerSec, GbPerS, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use proptest::prelude::*;
 
@@ -142,10 +142,15 @@ proptest! {
         let time = |split| step(&run(work, rates, split), constants, 4096.0, streams).total;
         let tensor = |link| Split { tensor: width, link, ..Split::SINGLE };
         let perfect = time(tensor(Link::Ideal));
-        for link in [Link::PciePeer, Link::PcieHost, Link::NvLink, Link::Roce, Link::Thunderbolt, Link::Ethernet] {
+        let rate = BytesPerSec::gb_per_s(30.0);
+        let boxes = [Protocol::Roce, Protocol::ThunderboltRdma, Protocol::Tcp].map(|protocol| {
+            Link::Boxes(BoxLink { protocol, gb_per_s_per_direction: GbPerS::new(10.0) })
+        });
+        let inside = [Link::PciePeer(rate), Link::PcieHost(rate), Link::NvLink(rate)];
+        for link in inside.into_iter().chain(boxes) {
             prop_assert!(time(tensor(link)) > perfect);
         }
-        let layers = Split { stages: width, ..Split::SINGLE };
+        let layers = Split { stages: width, link: Link::PcieHost(rate), ..Split::SINGLE };
         prop_assert!(time(layers) > time(Split::SINGLE));
     }
 

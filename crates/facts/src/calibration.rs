@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gpu::Stack;
 use crate::source::{Note, Sources};
-use crate::unit::Watts;
+use crate::unit::{GbPerS, Watts};
 
 /// What is believed of every constant before any measured row is seen: `calibration/prior.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -52,6 +52,9 @@ pub struct MachineConstants {
     pub switch_loss_share: f64,
     /// Share of the bandwidth that processes reach together when they run at the same time.
     pub together_share: f64,
+    /// Nominal bandwidth in one direction of the network that rows measured over RPC are taken to have
+    /// run on, in GB/s: they do not say theirs.
+    pub rpc_network_gb_per_s: GbPerS,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,

@@ -388,8 +388,33 @@ pub struct Link {
     pub nvlink: Option<NvLink>,
     /// NVLink bandwidth in one direction.
     pub nvlink_gb_per_s_per_direction: Option<GbPerS>,
+    /// What joins machines with this chip that run a model together. Absent = not known, or it differs
+    /// between the machines.
+    pub boxes: Option<BoxLink>,
     /// Any other port between units, as the maker describes it.
     pub ports: Option<String>,
+}
+
+/// What joins machines that run a model together.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoxLink {
+    /// How messages travel, which decides their latency.
+    pub protocol: Protocol,
+    /// Nominal bandwidth in one direction.
+    pub gb_per_s_per_direction: GbPerS,
+}
+
+/// How messages travel between machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protocol {
+    /// RDMA over converged Ethernet.
+    Roce,
+    /// RDMA over Thunderbolt.
+    ThunderboltRdma,
+    /// TCP, over Ethernet or over Thunderbolt without RDMA.
+    Tcp,
 }
 
 /// How NVLink is offered.

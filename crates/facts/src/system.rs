@@ -8,7 +8,7 @@ use crate::gpu::Status;
 use crate::id::Id;
 use crate::noise::Noise;
 use crate::source::{Note, Sources};
-use crate::unit::{GbPerS, Gib, Millimetres, Watts};
+use crate::unit::{Gib, Millimetres, Watts};
 
 /// One machine: `catalog/system/<vendor>/<short>.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -126,8 +126,6 @@ pub struct SystemPower {
 pub struct Cluster {
     /// Most units a published guide covers.
     pub max_units: u32,
-    /// The link, in words.
+    /// The link, in words; its bandwidth is a fact of the chip (`link.boxes`).
     pub link: String,
-    /// Nominal bandwidth of the link in one direction.
-    pub link_gb_per_s_per_direction: Option<GbPerS>,
 }

@@ -9,7 +9,7 @@ use localrig_estimate::context::KvType;
 use localrig_estimate::memory::{Ask, Holding, Setting, margin, usable};
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::run::Link;
-use localrig_estimate::setup::Setup;
+use localrig_estimate::setup::{Setup, SpeedError};
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
 use localrig_facts::engine::{Allocation, Engine};
@@ -224,7 +224,7 @@ impl<'a> Chosen<'a> {
                     return Err(ScenarioError::NotCut { model, devices: ways, query, key });
                 }
                 let one = group_machine(units, &[slowest(units, group)]);
-                Ok(pace_on(&one)?.cut(ways, link))
+                Ok(pace_on(&one)?.cut(ways, link).map_err(SpeedError::from)?)
             }
             _ => pace_on(&group_machine(units, group)),
         }
@@ -274,7 +274,7 @@ fn add<'a>(
         if arrangement.link.is_none() {
             arranged.notes.extend(pace.link().map(link_words));
         }
-        let cache = Cache { cells, room: least, copy: pace.copy_rate() };
+        let cache = Cache { cells, room: least, copy: pace.copy_rate().map_err(SpeedError::from)? };
         let scheduler = schedule(&rules, &layout, ask, cache, &whole)?;
         let most = match &scheduler {
             scheduler::Engine::Vllm(options) => options.sequences.min(256),

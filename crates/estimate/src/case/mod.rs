@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use localrig_facts::calibration::DefaultSplit;
 use localrig_facts::engine::Engine;
-use localrig_facts::gpu::{GpuKind, NvLink, Segment};
+use localrig_facts::gpu::{BoxLink, Protocol};
 use localrig_facts::machine::{Device, MachineError};
 use localrig_facts::measured::{Phase, SpeedRow};
 use localrig_facts::unit::{Bytes, Gib};
@@ -216,7 +216,7 @@ impl<'a> Cases<'a> {
             row.date.as_str(),
         )?;
         let rates = rates(catalog, device.id, device.gpu, placed.peak, work.native.as_deref())?;
-        let split = split(row, &device, &placed);
+        let split = split(catalog, row, &device, &placed)?;
         let streams = row.concurrency.unwrap_or(1.0).max(1.0);
         let load = Load {
             prompt_tokens: row
@@ -315,7 +315,12 @@ fn is_queued(row: &SpeedRow) -> bool {
     row.stream_basis == "tpot" && total < RUNNING * one * streams
 }
 
-fn split(row: &SpeedRow, device: &Device<'_>, placed: &Placed<'_>) -> Split {
+fn split(
+    catalog: &Catalog,
+    row: &SpeedRow,
+    device: &Device<'_>,
+    placed: &Placed<'_>,
+) -> Result<Split, CaseError> {
     let at_least_one = |count: Option<f64>| count.unwrap_or(1.0).max(1.0).round() as u32;
     let devices = at_least_one(row.hardware_count) * device.count;
     let replicas = at_least_one(row.replicas).min(devices);
@@ -331,23 +336,17 @@ fn split(row: &SpeedRow, device: &Device<'_>, placed: &Placed<'_>) -> Split {
     let tensor = if tensor > 1 { stated.unwrap_or(tensor) } else { tensor };
     let stages = if row.parallelism == "data" { 1 } else { (each / tensor).max(1) };
     let replicas = if row.parallelism == "data" { devices.max(replicas) } else { replicas };
-    Split { stages, tensor, replicas, link: link(row, device) }
+    let link = if stages * tensor > 1 { link(catalog, row, device)? } else { Link::Ideal };
+    Ok(Split { stages, tensor, replicas, link })
 }
 
-/// What joins the devices: what the data sheet says, peer access only outside GeForce.
-fn link(row: &SpeedRow, device: &Device<'_>) -> Link {
-    let gpu = device.gpu;
-    if gpu.kind == GpuKind::Unified {
-        return Link::of_boxes(gpu);
-    }
+/// What joins the devices of a copy: what the data sheet says, or the network of those over RPC.
+fn link(catalog: &Catalog, row: &SpeedRow, device: &Device<'_>) -> Result<Link, CaseError> {
     if row.parallelism == "rpc" {
-        return Link::Ethernet;
+        let gb_per_s_per_direction = catalog.machine_constants()?.rpc_network_gb_per_s;
+        return Ok(Link::Boxes(BoxLink { protocol: Protocol::Tcp, gb_per_s_per_direction }));
     }
-    match (gpu.link.nvlink, gpu.segment) {
-        (Some(NvLink::Carrier), _) => Link::NvLink,
-        (_, Some(Segment::Consumer) | None) => Link::PcieHost,
-        _ => Link::PciePeer,
-    }
+    Ok(Link::between(device.id, device.gpu)?)
 }
 
 /// Memory of a device that an engine leaves to weights and caches.

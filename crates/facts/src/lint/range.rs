@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Case, Findings, Gpu, Model, Psu, Region, System, TensorType};
 use crate::catalog::Catalog;
-use crate::gpu::GpuKind;
+use crate::gpu::{GpuKind, NvLink};
 use crate::unit::{GbPerS, Millimetres, Tflops, Watts};
 
 /// Values outside what exists.
@@ -86,6 +86,12 @@ fn accelerator(path: &str, gpu: &Gpu, findings: &mut Findings) {
     range.check("link.pcie_lanes", gpu.link.pcie_lanes.map(f64::from), 1.0, 16.0);
     let nvlink = gpu.link.nvlink_gb_per_s_per_direction.map(GbPerS::written);
     range.check("link.nvlink_gb_per_s_per_direction", nvlink, 10.0, 2e3);
+    let boxes = gpu.link.boxes.map(|link| link.gb_per_s_per_direction.written());
+    range.check("link.boxes.gb_per_s_per_direction", boxes, 0.1, 200.0);
+    if gpu.link.nvlink == Some(NvLink::Carrier) && nvlink.is_none() {
+        const KEY: &str = "link.nvlink_gb_per_s_per_direction";
+        findings.add(path, KEY, "a module on a carrier needs it: layers are cut over NVLink");
+    }
 
     let share_known = !gpu.memory.usable.is_empty() || gpu.memory.gpu_addressable_gib.is_some();
     let sold = gpu.status.iter().any(|status| status.is_buyable());

@@ -64,6 +64,11 @@ fn hardware(catalog: &Catalog, need: &mut Need<'_>) {
         for chip in chips.chain([&system.accelerator]) {
             need(id.as_str(), "accelerator", catalog.get::<Gpu>(chip.as_str()).map(drop));
         }
+        let chip = catalog.get::<Gpu>(system.accelerator.as_str());
+        if system.cluster.is_some() && chip.is_ok_and(|chip| chip.link.boxes.is_none()) {
+            let missing = format!("{}: link.boxes", system.accelerator);
+            need(id.as_str(), "cluster", Err(CatalogError::Missing { id: missing }));
+        }
     }
     for (id, platform) in catalog.all::<Platform>().into_iter().flatten() {
         if let Some(gpu) = &platform.gpu {
