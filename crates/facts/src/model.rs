@@ -166,6 +166,9 @@ pub struct Architecture {
     /// Values computed from other dimensions: name → expression.
     #[serde(default)]
     pub derived: BTreeMap<String, String>,
+    /// Dimensions that files of the family leave out, with the value that every one of them has.
+    #[serde(default)]
+    pub unstated: Unstated,
     /// Tensors outside the layers, one a line.
     pub global_tensors: String,
     /// Tensors of a layer, one a line.
@@ -181,6 +184,18 @@ pub struct Architecture {
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+/// Dimensions that files of a family leave out: name → value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unstated {
+    /// Where a GGUF file does not state it.
+    #[serde(default)]
+    pub gguf: BTreeMap<String, u64>,
+    /// Where a `config.json` does not state it.
+    #[serde(default)]
+    pub config: BTreeMap<String, u64>,
 }
 
 /// Attention scheme of a family.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use localrig_facts::model::{Architecture, AttentionScheme, Recurrence};
+use localrig_facts::model::{Architecture, AttentionScheme};
 use localrig_facts::model_file::{ModelFile, Value};
 
 use super::{FromFileError, Header, layers};
@@ -91,13 +91,8 @@ pub(super) fn header(
 ) -> Result<Header, FromFileError> {
     let config = Config { file };
     let mut dims = config.dims(architecture)?;
-    if architecture.recurrence == Some(Recurrence::GatedDeltaNet)
-        && config.get("mtp_num_hidden_layers").is_none()
-        && config.get("num_nextn_predict_layers").is_none()
-        && architecture.model_types.iter().any(|one| one == "qwen3_next")
-    {
-        // Published with one prediction block that the configuration does not mention.
-        dims.insert("mtp_layers".to_owned(), 1);
+    for (name, value) in &architecture.unstated.config {
+        dims.entry(name.clone()).or_insert(*value);
     }
     let main = dims.get("layers").copied().unwrap_or(0);
     let layers = config.layers(architecture, main)?;

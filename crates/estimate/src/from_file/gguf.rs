@@ -41,9 +41,6 @@ const KEYS: [(&str, &str); 22] = [
 /// Parts of the full feed-forward width by the tag that stands for each: numerator, denominator.
 const PARTS: [(&str, u64, u64); 3] = [("half", 1, 2), ("quarter", 1, 4), ("five_eighths", 5, 8)];
 
-/// Tokens of a chunk of Llama 4, which llama.cpp holds as a constant.
-const CHUNK: u64 = 8192;
-
 struct Reader<'a> {
     file: &'a ModelFile,
     prefix: String,
@@ -172,7 +169,7 @@ impl Reader<'_> {
         set("vocab", Some(self.needed("vocabulary", "vocab_size", vocab)?));
         let mtp = self.number("nextn_predict_layers").unwrap_or(0);
         set("layers", Some(blocks.saturating_sub(mtp)));
-        set("attention_chunk", Some(self.number("attention.chunk_size").unwrap_or(CHUNK)));
+        set("attention_chunk", self.number("attention.chunk_size"));
         // Keys of sliding layers stand apart where the layers' heads differ.
         let key = self.number("attention.key_length").unwrap_or(hidden / heads);
         set("head_dim", Some(self.number("attention.key_length_swa").unwrap_or(key)));
@@ -203,6 +200,9 @@ impl Reader<'_> {
                 set("groups", ssm("group_count"));
             }
             _ => {}
+        }
+        for (name, value) in &architecture.unstated.gguf {
+            dims.entry(name.clone()).or_insert(*value);
         }
         Ok(dims)
     }
