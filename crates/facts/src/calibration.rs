@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::Stack;
+use crate::gpu::{Cooling, Stack};
 use crate::source::{Note, Sources};
-use crate::unit::{GbPerS, Watts};
+use crate::unit::{Decibels, GbPerS, Watts};
 
 /// What is believed of every constant before any measured row is seen: `calibration/prior.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,11 +55,46 @@ pub struct MachineConstants {
     /// Nominal bandwidth in one direction of the network that rows measured over RPC are taken to have
     /// run on, in GB/s: they do not say theirs.
     pub rpc_network_gb_per_s: GbPerS,
+    /// Noise of a build by its cards, where nobody measured it.
+    pub noise: NoiseRule,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+/// Noise of a build by rule: levels of its cards, added up, less what a damped case takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoiseRule {
+    /// What a damped case takes off, in dB.
+    pub damped_case_db: Decibels,
+    /// Levels of single cards; the first that fits a card holds.
+    #[serde(rename = "card")]
+    pub cards: Vec<CardNoise>,
+}
+
+/// Level of a card under load at 1 m.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CardNoise {
+    /// Coolers it is about.
+    pub cooling: Vec<Cooling>,
+    /// Cards of more than this power limit; absent = any.
+    pub above_w: Option<Watts>,
+    /// The level in dB(A).
+    pub dba: Decibels,
+}
+
+impl NoiseRule {
+    /// Level of a card with so much power; `None` = the rule says nothing of its cooler.
+    pub fn level(&self, cooling: Cooling, power: Watts) -> Option<Decibels> {
+        let fits = |one: &&CardNoise| {
+            one.cooling.contains(&cooling) && one.above_w.is_none_or(|least| power > least)
+        };
+        self.cards.iter().find(fits).map(|one| one.dba)
+    }
 }
 
 /// How far the user's own stack may differ from what others measured, and what a measurement of it

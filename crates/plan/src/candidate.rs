@@ -442,7 +442,7 @@ impl<'a> Site<'_, 'a> {
             note: None,
         });
         let (mut checks, noise) = match &base {
-            Ok(base) => (base.checks.clone(), of_cards(all, base.case)),
+            Ok(base) => (base.checks.clone(), of_cards(all, base.case, &constants.noise)),
             Err(error) => (
                 vec![Check {
                     rule: "base system",
