@@ -47,12 +47,13 @@ fn base_system(bench: &mut Criterion) {
     let date = "2026-11-21".parse().unwrap();
     let market = Market { catalog: &catalog, region_id: "ch", region, date };
     let shelf = Shelf::new(&market).unwrap();
+    let needs = BaseNeeds::for_cards(&catalog.machine_constants().unwrap().bases, 2).unwrap();
     let cards: Vec<&Gpu> = catalog.all::<Gpu>().unwrap().values().collect();
     let mut next = cards.iter().cycle();
     bench.bench_function("base system", |bench| {
         bench.iter(|| {
             let card = next.next().unwrap();
-            black_box(shelf.cheapest(&[card, card], BaseNeeds::for_cards(2)).ok());
+            black_box(shelf.cheapest(&[card, card], needs).ok());
         });
     });
 }

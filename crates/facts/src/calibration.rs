@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::gpu::{Cooling, Stack};
+use crate::gpu::{Cooling, Plug, Stack};
 use crate::source::{Note, Sources};
-use crate::unit::{Decibels, GbPerS, Watts};
+use crate::unit::{Decibels, GbPerS, Gib, Watts};
 
 /// What is believed of every constant before any measured row is seen: `calibration/prior.toml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,13 +55,48 @@ pub struct MachineConstants {
     /// Nominal bandwidth in one direction of the network that rows measured over RPC are taken to have
     /// run on, in GB/s: they do not say theirs.
     pub rpc_network_gb_per_s: GbPerS,
+    /// Heat of other cards that a card may have to breathe without getting too hot.
+    pub others_heat_w: Watts,
     /// Noise of a build by its cards, where nobody measured it.
     pub noise: NoiseRule,
+    /// What the base of a build has, fewest cards first; the first that fits holds.
+    #[serde(rename = "base")]
+    pub bases: Vec<BaseRule>,
+    /// Plugs that adapters make of others.
+    #[serde(rename = "adapter")]
+    pub adapters: Vec<Adapter>,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+/// What the base of a build has.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaseRule {
+    /// For at most so many cards; absent = any number.
+    pub up_to_cards: Option<u32>,
+    /// System memory: models are loaded through it, and prompt caches live there.
+    pub memory_gib: Gib,
+    /// Room for models.
+    pub storage_gb: f64,
+}
+
+/// An adapter that comes with cards.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Adapter {
+    /// The plug it makes.
+    pub makes: Plug,
+    /// The plugs of the supply it takes.
+    pub of: Plug,
+    /// How many of them.
+    pub count: u32,
+    /// Whether supplies have no such plug of their own, so that it is always used.
+    #[serde(default)]
+    pub always: bool,
 }
 
 /// Noise of a build by rule: levels of its cards, added up, less what a damped case takes.

@@ -69,6 +69,10 @@ pub struct Motherboard {
     pub socket: String,
     /// Chipset.
     pub chipset: String,
+    /// Platforms of processors that it takes, where its socket carries several. Empty = all of the
+    /// socket.
+    #[serde(default)]
+    pub platforms: Vec<String>,
     /// Size standard: `ATX`, `EATX`, `SSI CEB`, `EEB`.
     pub form_factor: Option<String>,
     /// Memory it takes: `DDR5 UDIMM`, `DDR5 RDIMM`.

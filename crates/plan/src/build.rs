@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use localrig_facts::calibration::MachineConstants;
+use localrig_facts::calibration::{BaseRule, MachineConstants};
 use localrig_facts::catalog::Table;
 use localrig_facts::gpu::Gpu;
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
-use localrig_facts::unit::Watts;
 use localrig_facts::{CatalogError, Id};
 use serde::Serialize;
 
@@ -64,16 +63,13 @@ pub struct BaseNeeds {
 }
 
 impl BaseNeeds {
-    /// 64 GiB and 2 TB up to two cards, 128 GiB and 4 TB beyond.
-    ///
-    /// Source: the build guides of the February 2026 research; half the accelerator memory of the
-    /// usual one- and two-card builds, and room for a dozen models.
-    pub const fn for_cards(count: usize) -> Self {
-        if count <= 2 {
-            Self { memory_gib: 64.0, storage_gb: 2000.0, full_lanes: false }
-        } else {
-            Self { memory_gib: 128.0, storage_gb: 4000.0, full_lanes: false }
-        }
+    /// What the base of a build with so many cards has, by the first rule that holds (`base` of
+    /// `calibration/machine.toml`); `None` when there is none for so many.
+    pub fn for_cards(rules: &[BaseRule], count: usize) -> Option<Self> {
+        let holds = |rule: &&BaseRule| rule.up_to_cards.is_none_or(|most| count <= most as usize);
+        let rule = rules.iter().find(holds)?;
+        let (memory_gib, storage_gb) = (rule.memory_gib.written(), rule.storage_gb);
+        Some(Self { memory_gib, storage_gb, full_lanes: false })
     }
 }
 
@@ -209,8 +205,8 @@ impl<'a> Shelf<'a> {
             for cpu in cpus {
                 reached = reached.max(4);
                 let (Some(psu), cpu) = (supplies[*cpu], &self.cpus[*cpu]) else { continue };
-                let rest = self.constants.rest_w;
-                let choice = Choice { rest, board, kit, kits, cpu, psu, case, cooler, disk };
+                let constants = self.constants;
+                let choice = Choice { constants, board, kit, kits, cpu, psu, case, cooler, disk };
                 if best.as_ref().is_none_or(|best| choice.beats(best, cards)) {
                     best = Some(choice);
                 }
@@ -232,19 +228,21 @@ impl<'a> Shelf<'a> {
         let outcome = |psu: &Psu| {
             check::supply(cards, cpu, self.constants.rest_w, psu)
                 .outcome
-                .max(check::plugs(cards, psu).outcome)
+                .max(check::plugs(cards, psu, &self.constants.adapters).outcome)
         };
         let cheapest = |least: Outcome| {
             let fitting = self.psus.iter().filter(move |psu| outcome(psu.part) <= least);
             fitting.min_by_key(|psu| (psu.cost(1), psu.id))
         };
         let (roomy, tight) = (cheapest(Outcome::NotChecked), cheapest(Outcome::Warn)?);
+        /// How many times the price of a tight supply a roomy one may cost.
+        const WORTH: i64 = 3;
         // A supply without headroom is no bargain, so one that passes goes first; but not one of
-        // three times the price, since a power limit of the cards gives the same headroom for nothing.
+        // many times the price, since a power limit of the cards gives the same headroom for nothing.
         let worth = |roomy: &&Offered<'a, Psu>| {
             let ((roomy_unpriced, roomy_amount), (tight_unpriced, tight_amount)) =
                 (roomy.cost(1), tight.cost(1));
-            roomy_unpriced <= tight_unpriced && roomy_amount <= tight_amount * 3
+            roomy_unpriced <= tight_unpriced && roomy_amount <= tight_amount * WORTH
         };
         Some(roomy.filter(worth).unwrap_or(tight))
     }
@@ -306,8 +304,7 @@ fn offered<'a, T>(market: &Market<'a>, table: &'a Table<T>) -> Vec<Offered<'a, T
 }
 
 struct Choice<'s, 'a> {
-    /// What the machine draws beside cards and processor.
-    rest: Watts,
+    constants: &'a MachineConstants,
     board: &'s Offered<'a, Motherboard>,
     kit: &'s Offered<'a, Memory>,
     kits: u32,
@@ -354,9 +351,9 @@ impl<'a> Choice<'_, 'a> {
             check::length(cards, self.case.part),
             check::board_size(self.board.part, self.case.part),
             check::cooler(self.cooler.part, self.cpu.part, self.case.part),
-            check::airflow(cards),
-            check::supply(cards, self.cpu.part, self.rest, self.psu.part),
-            check::plugs(cards, self.psu.part),
+            check::airflow(cards, self.constants.others_heat_w),
+            check::supply(cards, self.cpu.part, self.constants.rest_w, self.psu.part),
+            check::plugs(cards, self.psu.part, &self.constants.adapters),
         ];
         checks.extend(check::gap(cards, self.board.part));
         checks

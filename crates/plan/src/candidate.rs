@@ -2,7 +2,7 @@
 //! one, two or four cards.
 
 use localrig_facts::calibration::MachineConstants;
-use localrig_facts::gpu::{Gpu, GpuKind, Status};
+use localrig_facts::gpu::{Cooling, Gpu, GpuKind, Status};
 use localrig_facts::machine::{Device, Machine, machine_of_variant};
 use localrig_facts::price::Condition;
 use localrig_facts::region::Socket;
@@ -225,7 +225,7 @@ impl<'a> Site<'_, 'a> {
             let used = self.requirement.used.accepted;
             let price = self.market.offer_of(id, system, variant, used);
             let most = system.cluster.as_ref().map_or(1, |cluster| cluster.max_units);
-            for units in 1..=most.min(3) {
+            for units in 1..=most.min(MOST_UNITS) {
                 found.push(self.system(id, system, variant, &price, units)?);
             }
         }
@@ -329,7 +329,8 @@ impl<'a> Site<'_, 'a> {
             .collect();
         for (id, gpu, price) in &cards {
             // Without a price or fit for a tower, more of the same say nothing new.
-            let counts: &[u32] = if price.is_ok() && fits_a_tower(gpu) { &[1, 2, 4] } else { &[1] };
+            let counts: &[u32] =
+                if price.is_ok() && fits_a_tower(gpu) { &CARDS } else { &CARDS[..1] };
             for count in counts.iter().copied() {
                 let group = [Card { id, gpu, count, price }];
                 self.build(&shelf, &group, found);
@@ -378,13 +379,16 @@ impl<'a> Site<'_, 'a> {
             .iter()
             .flat_map(|card| std::iter::repeat_n(card.gpu, card.count as usize))
             .collect();
-        let needs = BaseNeeds::for_cards(all.len());
-        let cheapest = shelf.cheapest(&all, needs);
+        let needs = BaseNeeds::for_cards(&shelf.constants.bases, all.len());
+        let cheapest = needs.map_or_else(
+            || Err(NoBase { missing: "rule on memory and SSD for so many cards" }),
+            |needs| shelf.cheapest(&all, needs),
+        );
         let narrow = cheapest
             .as_ref()
             .is_ok_and(|base| check::slots(&all, base.board).outcome != Outcome::Pass);
         let wide = (all.len() > 1 && narrow)
-            .then(|| shelf.cheapest(&all, BaseNeeds { full_lanes: true, ..needs }).ok())
+            .then(|| shelf.cheapest(&all, BaseNeeds { full_lanes: true, ..needs? }).ok())
             .flatten();
         found.extend(wide.map(|base| self.around(cards, &all, Ok(base), shelf.constants)));
         found.push(self.around(cards, &all, cheapest, shelf.constants));
@@ -541,6 +545,14 @@ struct Card<'m, 'a> {
     price: &'m Result<Price, NoPrice>,
 }
 
+/// Most units of a system that a plan makes one machine of: beyond, a home has no room, no quiet and no
+/// switch for them.
+const MOST_UNITS: u32 = 3;
+
+/// Numbers of equal cards that builds are made with: engines cut layers over powers of two, and boards
+/// and supplies of a home end at four.
+const CARDS: [u32; 3] = [1, 2, 4];
+
 /// Cards with less memory hold no model worth planning a machine around.
 pub(crate) const LEAST_CARD_GIB: f64 = 12.0;
 
@@ -548,7 +560,7 @@ pub(crate) const LEAST_CARD_GIB: f64 = 12.0;
 const LEAST_PAIR_GIB: f64 = 24.0;
 
 fn fits_a_tower(gpu: &Gpu) -> bool {
-    check::airflow(&[gpu]).outcome != Outcome::Fail
+    gpu.board.cooling != Some(Cooling::Passive)
 }
 
 fn memory_of(gpu: &Gpu) -> f64 {
@@ -572,7 +584,7 @@ fn growth(cards: &[&Gpu], base: Option<&Base<'_>>, rest: Watts) -> String {
             });
             format!("add a second card: needs a second long slot{power}")
         }
-        (2, _) => "beyond two cards: Threadripper or EPYC board, new case and supply".to_owned(),
+        (2, _) => "beyond two cards: a workstation or server board, new case and supply".to_owned(),
         _ => "full: replace cards by larger ones".to_owned(),
     }
 }

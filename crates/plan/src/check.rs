@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use localrig_facts::calibration::Adapter;
 use localrig_facts::gpu::{Connector, Cooling, Gpu, Plug};
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu};
 use localrig_facts::region::Socket;
@@ -58,10 +59,10 @@ fn pass_if(rule: &'static str, holds: bool, reason: impl Into<String>) -> Check 
     check(rule, if holds { Outcome::Pass } else { Outcome::Fail }, reason)
 }
 
-/// The processor fits the board's socket, and on sTR5 its chipset.
+/// The processor fits the board's socket, and is of a platform that the board takes where its socket
+/// carries several.
 pub fn socket(cpu: &Cpu, board: &Motherboard) -> Check {
-    // sTR5 carries two platforms with different memory channels and lanes.
-    let platform = cpu.socket != "sTR5" || cpu.platform == board.chipset;
+    let platform = board.platforms.is_empty() || board.platforms.contains(&cpu.platform);
     pass_if(
         "socket",
         cpu.socket == board.socket && platform,
@@ -95,6 +96,12 @@ pub fn memory(kit: &Memory, kits: u32, board: &Motherboard) -> Check {
     }
 }
 
+/// Fewest lanes of a slot that a card is put into: with fewer, loading a model takes minutes.
+const LEAST_LANES: u32 = 4;
+
+/// Fewest lanes of each card for a model that is split over cards.
+const SPLIT_LANES: u32 = 8;
+
 /// The board has a long slot for every card.
 pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
     const RULE: &str = "slots";
@@ -116,7 +123,7 @@ pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
     if used.iter().any(Option::is_none) {
         return check(RULE, Outcome::NotChecked, format!("{words}: lanes of a slot not recorded"));
     }
-    if cards.len() > 1 && used.iter().flatten().any(|lanes| *lanes < 8) {
+    if cards.len() > 1 && used.iter().flatten().any(|lanes| *lanes < SPLIT_LANES) {
         return check(
             RULE,
             Outcome::Warn,
@@ -140,7 +147,7 @@ pub fn lanes(cards: &[&Gpu], board: &Motherboard) -> String {
 fn long_slots(board: &Motherboard, cards: usize) -> Vec<Option<u32>> {
     let mut lanes: Vec<Option<u32>> = Vec::new();
     for slot in &board.slots {
-        if slot.lanes.is_some_and(|lanes| lanes < 4) {
+        if slot.lanes.is_some_and(|lanes| lanes < LEAST_LANES) {
             continue;
         }
         let shared = if cards > 1 { slot.lanes_shared.or(slot.lanes) } else { slot.lanes };
@@ -257,12 +264,9 @@ pub fn cooler(cooler: &Cooler, cpu: &Cpu, case: &Case) -> Check {
     }
 }
 
-/// Heat of other cards that a card may have to breathe: that of one more card of the workstation
-/// class (assumed, nobody was found to have measured it).
-const OTHERS_HEAT: Watts = Watts::new(300.0);
-
-/// Cards without a fan need a server's airflow; cards that blow into the case heat each other.
-pub fn airflow(cards: &[&Gpu]) -> Check {
+/// Cards without a fan need a server's airflow; cards that blow into the case heat each other, which
+/// is too much beyond `bearable`.
+pub fn airflow(cards: &[&Gpu], bearable: Watts) -> Check {
     const RULE: &str = "airflow";
     if cards.iter().any(|gpu| gpu.board.cooling == Some(Cooling::Passive)) {
         return check(RULE, Outcome::Fail, "a passive card needs a server chassis");
@@ -284,7 +288,7 @@ pub fn airflow(cards: &[&Gpu]) -> Check {
     match heat.len() {
         0 => check(RULE, Outcome::Pass, "no card blows its heat into the case"),
         1 => check(RULE, Outcome::Pass, "one card blows its heat into the case"),
-        several if all - most <= OTHERS_HEAT => check(
+        several if all - most <= bearable => check(
             RULE,
             Outcome::Pass,
             format!("{several} cards blow {} W into the case, little enough", whole(all)),
@@ -314,12 +318,14 @@ pub fn sustained(cards: &[&Gpu], cpu: &Cpu, rest: Watts) -> Option<Watts> {
 /// to 90 % of the rating passes and up to the rating is a warning.
 pub fn supply(cards: &[&Gpu], cpu: &Cpu, rest: Watts, psu: &Psu) -> Check {
     const RULE: &str = "power supply";
+    /// Share of the rating that leaves headroom.
+    const ROOMY: f64 = 0.9;
     let Some(load) = sustained(cards, cpu, rest) else {
         return check(RULE, Outcome::NotChecked, "power of a card not recorded");
     };
     let share = load / psu.output_w;
     let reason = format!("{} of {} W sustained", whole(load), whole(psu.output_w));
-    if share <= 0.9 {
+    if share <= ROOMY {
         check(RULE, Outcome::Pass, reason)
     } else if share <= 1.0 {
         check(RULE, Outcome::Warn, format!("{reason}: limit the cards' power a little"))
@@ -328,22 +334,27 @@ pub fn supply(cards: &[&Gpu], cpu: &Cpu, rest: Watts, psu: &Psu) -> Check {
     }
 }
 
-/// The supply has the cards' plugs. A card with an EPS plug leaves one for the board.
-pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
+/// Most that a slot delivers: a card beyond it has a plug. A definition of the standard (PCI-SIG, PCI
+/// Express Card Electromechanical Specification).
+const SLOT_POWER: Watts = Watts::new(75.0);
+
+/// The supply has the cards' plugs, some of them by adapters. A card with an EPS plug leaves one for
+/// the board.
+pub fn plugs(cards: &[&Gpu], psu: &Psu, adapters: &[Adapter]) -> Check {
     const RULE: &str = "plugs";
+    let adapter = |plug: Plug| adapters.iter().find(|one| one.makes == plug);
     let mut needed: BTreeMap<Plug, u32> = BTreeMap::new();
     for gpu in cards {
         if gpu.board.power_connectors.is_empty()
-            && gpu.board.tdp_w.is_none_or(|power| power.get() > 75.0)
+            && gpu.board.tdp_w.is_none_or(|power| power > SLOT_POWER)
         {
             return check(RULE, Outcome::NotChecked, format!("plugs of {} not recorded", gpu.name));
         }
         for Connector { plug, count } in &gpu.board.power_connectors {
-            // By the plug of the supply; every 12-pin card comes with an adapter from two of 8 pins.
-            let (plug, count) = match plug {
-                Plug::Pin12 => (Plug::Pcie8, count * 2),
-                Plug::Pcie6 => (Plug::Pcie8, *count),
-                plug => (*plug, *count),
+            // By the plug of the supply.
+            let (plug, count) = match adapter(*plug).filter(|one| one.always) {
+                Some(one) => (one.of, count * one.count),
+                None => (*plug, *count),
             };
             *needed.entry(plug).or_default() += count;
         }
@@ -356,11 +367,17 @@ pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
         *count += 1;
     }
     let has = |plug: Plug| psu.connectors.iter().find(|one| one.plug == plug).map(|one| one.count);
-    // A 16-pin card comes with an adapter from three 8-pin plugs.
-    let wanted = needed.get(&Plug::Pin16).copied().unwrap_or(0);
-    let adapters = has(Plug::Pin16).map_or(0, |there| wanted.saturating_sub(there));
-    if adapters > 0 {
-        *needed.entry(Plug::Pcie8).or_default() += 3 * adapters;
+    let missing = |plug: Plug| {
+        let wanted = needed.get(&plug).copied().unwrap_or(0);
+        has(plug).map_or(0, |there| wanted.saturating_sub(there))
+    };
+    let adapted: Vec<(&Adapter, u32)> = adapters
+        .iter()
+        .map(|one| (one, missing(one.makes)))
+        .filter(|(_, missing)| *missing > 0)
+        .collect();
+    for (one, missing) in &adapted {
+        *needed.entry(one.of).or_default() += one.count * missing;
     }
     let judge = |(plug, count): (&Plug, &u32)| match has(*plug) {
         None => (
@@ -368,7 +385,7 @@ pub fn plugs(cards: &[&Gpu], psu: &Psu) -> Check {
             format!("number of {} plugs of the supply not recorded", plug.word()),
         ),
         Some(there) if there >= *count => (Outcome::Pass, format!("{count}x {}", plug.word())),
-        Some(there) if *plug == Plug::Pin16 => (
+        Some(there) if adapter(*plug).is_some() => (
             Outcome::Warn,
             format!(
                 "{there} of {count} {} plugs: adapters for 8-pin plugs are needed",

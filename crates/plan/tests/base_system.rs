@@ -12,7 +12,6 @@ use localrig_facts::catalog::Entry;
 use localrig_facts::gpu::{Gpu, GpuKind};
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
 use localrig_facts::region::Region;
-use localrig_facts::unit::Watts;
 use localrig_facts::{Catalog, Id};
 use localrig_plan::build::{BaseNeeds, COMMODITY_DAYS, Line, Shelf};
 use localrig_plan::check::{self, Outcome};
@@ -131,6 +130,7 @@ fn least(market: &Market<'_>, cards: &[&Gpu], needs: BaseNeeds) -> Option<f64> {
             }
         }
     }
+    let constants = market.catalog.machine_constants().unwrap();
     for cpu in &cpus {
         for cooler in &coolers {
             if !cooler.part.sockets.contains(&cpu.part.socket) {
@@ -139,9 +139,9 @@ fn least(market: &Market<'_>, cards: &[&Gpu], needs: BaseNeeds) -> Option<f64> {
         }
         // A supply with headroom goes first unless it costs more than three times one without.
         let outcome = |psu: &Psu| {
-            check::supply(cards, cpu.part, Watts::new(75.0), psu)
+            check::supply(cards, cpu.part, constants.rest_w, psu)
                 .outcome
-                .max(check::plugs(cards, psu).outcome)
+                .max(check::plugs(cards, psu, &constants.adapters).outcome)
         };
         let cheapest = |least: Outcome| {
             let fitting = psus.iter().filter(|psu| outcome(psu.part) <= least);
@@ -234,7 +234,8 @@ proptest! {
 /// The random cases above say nothing where no system fits; here most of them do.
 #[test]
 fn both_searches_find_a_system_for_most_single_cards() {
-    let (all, needs) = (cards(), BaseNeeds::for_cards(1));
+    let bases = &catalog().machine_constants().unwrap().bases;
+    let (all, needs) = (cards(), BaseNeeds::for_cards(bases, 1).unwrap());
     let found = all.iter().filter(|card| agreed(&[card], needs, "2026-11-21").unwrap().is_some());
     let count = found.count();
     assert!(count * 2 > all.len(), "{count} of {}", all.len());

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use localrig_facts::Catalog;
+use localrig_facts::calibration::Adapter;
 use localrig_facts::catalog::Entry;
 use localrig_facts::gpu::Plug::{Eps8, Pcie6, Pcie8, Pin12, Pin16};
 use localrig_facts::gpu::{Connector, Gpu, Plug};
@@ -44,7 +45,7 @@ fn unbuffered_memory_in_a_trx50_board_fails_the_memory_rule() {
 fn a_passive_card_in_a_tower_fails_the_airflow_rule() {
     let catalog = catalog();
     let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-server");
-    refused(&check::airflow(&[card]), "airflow", "needs a server chassis");
+    refused(&check::airflow(&[card], heat(&catalog)), "airflow", "needs a server chassis");
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn cards_that_blow_much_heat_onto_each_other_are_warned_of() {
     let catalog = catalog();
     let of_count = |name: &str, count: usize| {
         let card: &Gpu = of(&catalog, name);
-        let said = check::airflow(&vec![card; count]);
+        let said = check::airflow(&vec![card; count], heat(&catalog));
         format!("{count}x {name}, {}: {}\n", said.outcome.word(), said.reason)
     };
     let said = [
@@ -71,8 +72,8 @@ fn cards_that_blow_much_heat_onto_each_other_are_warned_of() {
     ");
     let mut unknown = of::<Gpu>(&catalog, "nvidia/rtx-3090").clone();
     unknown.board.cooling = None;
-    assert_eq!(check::airflow(&[&unknown, &unknown]).outcome, Outcome::NotChecked);
-    assert_eq!(check::airflow(&[&unknown]).outcome, Outcome::NotChecked);
+    assert_eq!(check::airflow(&[&unknown, &unknown], heat(&catalog)).outcome, Outcome::NotChecked);
+    assert_eq!(check::airflow(&[&unknown], heat(&catalog)).outcome, Outcome::NotChecked);
 }
 
 #[test]
@@ -95,6 +96,14 @@ fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
 }
 
 /// What a machine draws beside cards and processor.
+fn heat(catalog: &Catalog) -> Watts {
+    catalog.machine_constants().unwrap().others_heat_w
+}
+
+fn adapters(catalog: &Catalog) -> &[Adapter] {
+    &catalog.machine_constants().unwrap().adapters
+}
+
 fn rest(catalog: &Catalog) -> Watts {
     catalog.machine_constants().unwrap().rest_w
 }
@@ -158,8 +167,12 @@ fn a_card_with_a_cpu_plug_leaves_one_for_the_board() {
     let catalog = catalog();
     let card: &Gpu = of(&catalog, "nvidia/rtx-a6000");
     let psu: &Psu = of(&catalog, "bq-dark-power-14-1200");
-    assert_eq!(check::plugs(&[card], psu).outcome, Outcome::Pass);
-    refused(&check::plugs(&[card, card], psu), "plugs", "3 EPS 8-pin needed, 2 there");
+    assert_eq!(check::plugs(&[card], psu, adapters(&catalog)).outcome, Outcome::Pass);
+    refused(
+        &check::plugs(&[card, card], psu, adapters(&catalog)),
+        "plugs",
+        "3 EPS 8-pin needed, 2 there",
+    );
 }
 
 #[test]
@@ -180,7 +193,8 @@ fn plugs_are_booked_once_over_all_cards() {
     };
     let said = |cards: &[&[(Plug, u32)]], plugs: &[(Plug, u32)]| {
         let cards: Vec<Gpu> = cards.iter().map(|plugs| card(plugs)).collect();
-        let check = check::plugs(&cards.iter().collect::<Vec<_>>(), &supply(plugs));
+        let cards: Vec<&Gpu> = cards.iter().collect();
+        let check = check::plugs(&cards, &supply(plugs), adapters(&catalog));
         format!("{}: {}\n", check.outcome.word(), check.reason)
     };
     let all = [

@@ -68,6 +68,7 @@ pub fn lint(catalog: &Catalog) -> Vec<Finding> {
     for_each_entry!(shape((catalog, &mut findings)));
     name::duplicates(catalog, &mut findings);
     reference::dangling(catalog, &mut findings);
+    reference::platforms(catalog, &mut findings);
     range::implausible(catalog, &mut findings);
     price::rows(catalog, &mut findings);
     price::rents(catalog, &mut findings);

@@ -1,8 +1,10 @@
 //! References: what one file says of another exists.
 
+use std::collections::BTreeSet;
+
 use super::{
-    Architecture, Engine, Findings, Format, Generation, Gpu, Model, Platform, Prebuilt, Region,
-    Shop, System, TensorType, Tier,
+    Architecture, Engine, Findings, Format, Generation, Gpu, Model, Motherboard, Platform,
+    Prebuilt, Region, Shop, System, TensorType, Tier,
 };
 use crate::catalog::{Catalog, CatalogError};
 use crate::machine::parse_machine;
@@ -43,6 +45,23 @@ pub(super) fn dangling(catalog: &Catalog, findings: &mut Findings) {
             if let Err(error) = parse_machine(catalog, machine) {
                 findings.add(id.as_str(), "machines", error.to_string());
             }
+        }
+    }
+}
+
+/// Boards of a socket name the platforms they take, all of them or none: a board that does not would
+/// go with every processor of the socket.
+pub(super) fn platforms(catalog: &Catalog, findings: &mut Findings) {
+    let boards = || catalog.all::<Motherboard>().into_iter().flatten();
+    let named: BTreeSet<&str> = boards()
+        .filter(|(_, board)| !board.platforms.is_empty())
+        .map(|(_, board)| board.socket.as_str())
+        .collect();
+    for (id, board) in boards() {
+        if board.platforms.is_empty() && named.contains(board.socket.as_str()) {
+            let message =
+                format!("other boards with {} name the platforms they take", board.socket);
+            findings.add(id.as_str(), "platforms", message);
         }
     }
 }
