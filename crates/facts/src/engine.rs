@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::{Catalog, CatalogError};
 use crate::date::PartialDate;
 use crate::format::Container;
 use crate::gpu::Stack;
+use crate::id::Id;
 use crate::source::{Note, Sources};
 use crate::unit::{Bytes, Gib};
 
@@ -53,6 +55,8 @@ pub struct Engine {
     pub weight_formats: Vec<String>,
     /// The format to expect of a model that nobody is known to publish for it.
     pub usual_format: Option<MadeFormat>,
+    /// How plans use it; absent = they propose others. A choice of this project, no fact.
+    pub plan: Option<EnginePlan>,
     /// KV cache.
     #[serde(default)]
     pub kv_cache: KvCache,
@@ -105,6 +109,39 @@ impl Engine {
     }
 }
 
+/// An engine that plans propose.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned<'a> {
+    /// Engine id.
+    pub id: &'a Id,
+    /// The engine.
+    pub engine: &'a Engine,
+    /// How plans use it.
+    pub plan: &'a EnginePlan,
+}
+
+/// Engines that plans propose, best known first: those whose entry says so.
+///
+/// # Errors
+/// When a catalog file is broken.
+pub fn planned(catalog: &Catalog) -> Result<Vec<Planned<'_>>, CatalogError> {
+    let all = catalog.all::<Engine>()?.iter();
+    let mut planned: Vec<Planned<'_>> = all
+        .filter_map(|(id, engine)| Some(Planned { id, engine, plan: engine.plan.as_ref()? }))
+        .collect();
+    planned.sort_by_key(|one| (one.plan.place, one.id));
+    Ok(planned)
+}
+
+/// The engine that plans know best: what is said without an engine is said of it.
+///
+/// # Errors
+/// When a catalog file is broken, or no engine's entry has a place in plans.
+pub fn first_planned(catalog: &Catalog) -> Result<Planned<'_>, CatalogError> {
+    let missing = || CatalogError::Missing { id: "engine with `plan`".to_owned() };
+    planned(catalog)?.into_iter().next().ok_or_else(missing)
+}
+
 /// A format that a tool makes of any model an engine reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +150,23 @@ pub struct MadeFormat {
     pub format: String,
     /// What makes it, in the words of an answer: `its llama-quantize`.
     pub tool: String,
+}
+
+/// How plans use an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnginePlan {
+    /// Its place among the engines of plans: what is known best goes first.
+    pub place: u32,
+    /// Why plans propose it.
+    pub reason: String,
+    /// Formats that they consider with it, the largest first: short ids under `format/`.
+    pub formats: Vec<String>,
+    /// Whether its own converter makes these formats of any model, so that nobody has to publish them.
+    #[serde(default)]
+    pub makes_files: bool,
+    /// The smallest format that people run a model in with it to make it fit: short id.
+    pub smallest: Option<String>,
 }
 
 /// KV cache of an engine.

@@ -103,11 +103,31 @@ pub struct Format {
     pub like: Option<String>,
     /// Arithmetic unit it runs on at full speed: `fp4` needs hardware for it.
     pub native: Option<String>,
+    /// What the released precision of a model (`native_precision`), or the key of another published form
+    /// of it (`published_as`), begins with when the model is to be had in this format. Absent = its
+    /// name tells nothing: such files are made of any release.
+    pub published_in: Option<String>,
+    /// Released precisions that it keeps: what `native_precision` begins with. Nothing is lost then.
+    #[serde(default)]
+    pub keeps: Vec<String>,
+    /// Whether a model released in what it keeps is considered in no other format: they save nothing.
+    #[serde(default)]
+    pub sole: bool,
+    /// Whether its measured loss stands in for formats of its storage class that nobody measured.
+    #[serde(default)]
+    pub stands_in: bool,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+impl Format {
+    /// Whether it keeps what a model was released in, so that nothing is lost.
+    pub fn keeps(&self, native: Option<&str>) -> bool {
+        native.is_some_and(|native| self.keeps.iter().any(|one| native.starts_with(one.as_str())))
+    }
 }
 
 /// A kind of weight file.

@@ -62,6 +62,14 @@ pub struct Model {
     pub sources: Sources,
 }
 
+impl Model {
+    /// Whether its release, or another published form of it, is said to be in a precision.
+    pub fn is_published_in(&self, precision: &str) -> bool {
+        self.native_precision.as_deref().is_some_and(|native| native.starts_with(precision))
+            || self.published_as.keys().any(|key| key.starts_with(precision))
+    }
+}
+
 /// What a model takes in.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

@@ -9,7 +9,7 @@ use localrig_estimate::recipe::Recipe;
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::{Pace, faster};
 use localrig_estimate::work::Work;
-use localrig_facts::engine::Engine;
+use localrig_facts::engine::{Planned, first_planned};
 use localrig_facts::format::Format;
 use localrig_facts::gpu::Status;
 use localrig_facts::machine::{Machine, MachineError, parse_machine};
@@ -409,7 +409,7 @@ fn compared(
             .iter()
             .map(|device| device.memory * f64::from(device.count))
             .sum(),
-        usable_bytes: usable_with_llama(catalog, machine)?,
+        usable_bytes: usable_with_first(catalog, machine)?,
         bandwidth_bytes_per_s: bandwidth.map(localrig_facts::unit::GbPerS::quantity),
         power,
         is_system: machine.system.is_some(),
@@ -428,13 +428,14 @@ fn compared(
     })
 }
 
-fn usable_with_llama(
+fn usable_with_first(
     catalog: &Catalog,
     machine: &Machine<'_>,
 ) -> Result<Option<Bytes>, CatalogError> {
-    let (engine_id, engine) = catalog.find::<Engine>("llama.cpp")?;
-    let (_, format) = catalog.find::<Format>("q4_k_m")?;
-    let setup = Setup::new(catalog, engine_id, engine, machine, format);
+    let Planned { id, engine, .. } = first_planned(catalog)?;
+    let Some(made) = &engine.usual_format else { return Ok(None) };
+    let (_, format) = catalog.get_in::<Format>(&made.format)?;
+    let setup = Setup::new(catalog, id, engine, machine, format);
     Ok(setup.ok().and_then(|setup| usable(&setup, machine).ok()))
 }
 
@@ -448,7 +449,7 @@ pub fn models(
     task: &str,
 ) -> Result<ModelsCompared, CatalogError> {
     let known = abilities(catalog, task)?;
-    let (engine_id, _) = catalog.find::<Engine>("llama.cpp")?;
+    let engine_id = first_planned(catalog)?.id;
     let mut compared = Vec::new();
     for name in names {
         let (id, model) = catalog.find::<Model>(name)?;

@@ -8,7 +8,7 @@ use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::Ask;
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::work::Work;
-use localrig_facts::engine::{Allocation, Engine};
+use localrig_facts::engine::{Allocation, Engine, EnginePlan, Planned, planned};
 use localrig_facts::format::{Container, Format, Precision};
 use localrig_facts::model::{Modality, Model};
 use localrig_facts::{Catalog, CatalogError, Date, Id};
@@ -77,11 +77,6 @@ impl ModelOption<'_> {
             && self.engine_id == other.engine_id
     }
 }
-
-/// Engines considered, best known first: one general, one for serving many streams on CUDA, one
-/// for Apple. The list is data of the plan, not of the catalog: which engines the calibration
-/// knows well enough to rank by.
-pub const ENGINES: [&str; 3] = ["llama.cpp", "vllm", "mlx-lm"];
 
 /// Why a requirement's models cannot be considered.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -233,7 +228,7 @@ pub(crate) fn expand<'a>(
     asked: &[Asked<'_, 'a>],
     wish: &FormatWish,
 ) -> Result<Vec<Vec<ModelOption<'a>>>, CatalogError> {
-    let losses = format_losses(catalog)?;
+    let (losses, stand_ins) = (format_losses(catalog)?, stand_ins(catalog)?);
     let mut chosen: Vec<Vec<(&Id, &Model, Form<'a>)>> = Vec::new();
     for (_, models, _) in asked {
         let mut own = Vec::new();
@@ -253,14 +248,15 @@ pub(crate) fn expand<'a>(
             if work.latent && form.kv != KvType::F16 {
                 return None;
             }
-            let native = is_native(model, form.format);
+            let native = form.format.keeps(model.native_precision.as_deref());
             let ask = Ask {
                 context: role.context_tokens,
                 streams: role.streams,
                 kv: form.kv,
                 vision: role.images,
             };
-            let format_loss = if native { 0.0 } else { loss(&losses, form.format_id, form.format) };
+            let lost = || loss(&stand_ins, &losses, form.format_id, form.format);
+            let format_loss = if native { 0.0 } else { lost() };
             Some(ModelOption {
                 id,
                 model,
@@ -383,10 +379,8 @@ fn cache_loss(losses: &BTreeMap<String, f64>, kv: KvType) -> f64 {
     losses.get(&format!("kv-{}", kv.name)).map_or(0.0, |nats| nats * POINTS_PER_NAT)
 }
 
-/// Formats a model is to be had in, with the engine that reads them.
-///
-/// GGUF where somebody publishes GGUF files; 8- and 4-bit floats for vLLM where the maker publishes
-/// them; MLX for everything, since the converter is part of the engine.
+/// Formats a model is to be had in, with the engine that reads them: those of each planned engine that
+/// somebody publishes, or that its converter makes.
 fn forms<'a>(
     catalog: &'a Catalog,
     model: &Model,
@@ -394,35 +388,31 @@ fn forms<'a>(
 ) -> Result<Vec<Form<'a>>, CatalogError> {
     let wanted =
         |precision: Precision| precision == wish.preferred || wish.acceptable.contains(&precision);
-    let native_fp4 = is_mxfp4(model);
-    let native_fp8 = model.native_precision.as_deref() == Some("fp8");
-    let published = |word: &str| model.published_as.keys().any(|key| key.starts_with(word));
-    let mut names: Vec<(&str, &str)> = Vec::new();
-    if !model.gguf_repositories.is_empty() {
-        let gguf: &[&str] = if native_fp4 { &["mxfp4_moe"] } else { &["q8_0", "q6_k", "q4_k_m"] };
-        names.extend(gguf.iter().map(|format| (*format, "llama.cpp")));
-    }
-    if native_fp4 {
-        names.push(("mxfp4", "vllm"));
-        names.push(("mlx-mxfp4", "mlx-lm"));
-    } else {
-        if native_fp8 || published("fp8") {
-            names.push(("fp8-block", "vllm"));
-        }
-        if published("nvfp4") {
-            names.push(("nvfp4", "vllm"));
-        }
-        names.extend([("mlx-8bit", "mlx-lm"), ("mlx-6bit", "mlx-lm"), ("mlx-4bit", "mlx-lm")]);
-    }
+    let native = model.native_precision.as_deref();
     let mut found = Vec::new();
-    for (format, engine) in names {
-        let (format_id, format) = catalog.get_in::<Format>(format)?;
-        let (engine_id, engine) = catalog.get_in::<Engine>(engine)?;
-        if wanted(format.precision) {
-            found.push(Form { format_id, format, engine_id, engine, kv: KvType::F16 });
+    for Planned { id: engine_id, engine, plan } in planned(catalog)? {
+        for format in &plan.formats {
+            let (format_id, format) = catalog.get_in::<Format>(format)?;
+            if is_to_be_had(model, format, plan) {
+                found.push(Form { format_id, format, engine_id, engine, kv: KvType::F16 });
+            }
         }
     }
+    let is_sole = |form: &Form<'_>| form.format.sole && form.format.keeps(native);
+    if found.iter().any(is_sole) {
+        found.retain(is_sole);
+    }
+    found.retain(|form| wanted(form.format.precision));
     Ok(found)
+}
+
+/// Whether somebody publishes a model in a format, or the engine's converter makes it.
+fn is_to_be_had(model: &Model, format: &Format, plan: &EnginePlan) -> bool {
+    let said = format.published_in.as_deref().map(|word| model.is_published_in(word));
+    match format.container {
+        Container::Gguf => !model.gguf_repositories.is_empty() && said.unwrap_or(true),
+        _ => said.unwrap_or(plan.makes_files),
+    }
 }
 
 /// The format to expect of a model in an engine when none is named.
@@ -483,29 +473,13 @@ pub fn usual_format<'a>(
         let (id, _) = catalog.get_in::<Format>(&made.format)?;
         return Ok(Some(UsualFormat { id, origin: Origin::Made(&made.tool) }));
     }
-    // Makers release safetensors in 16 bits, if in nothing smaller.
-    let released = engine.preference(Container::Safetensors) == Some(0)
-        && model.native_precision.as_deref() == Some("bfloat16");
-    if !released {
-        return Ok(None);
-    }
-    let (id, _) = catalog.get_in::<Format>("safetensors-bf16")?;
-    Ok(Some(UsualFormat { id, origin: Origin::Released }))
-}
-
-fn is_mxfp4(model: &Model) -> bool {
-    model.native_precision.as_deref().is_some_and(|native| native.starts_with("mxfp4"))
-}
-
-/// Whether a format is what the maker released: nothing is lost then.
-fn is_native(model: &Model, format: &Format) -> bool {
-    match model.native_precision.as_deref() {
-        Some(native) if native.starts_with("mxfp4") => {
-            format.native.as_deref() == Some("fp4") || format.name.contains("MXFP4")
-        }
-        Some("fp8") => format.precision >= Precision::EightBit,
-        _ => false,
-    }
+    let native = model.native_precision.as_deref();
+    // Makers release safetensors.
+    let is_release =
+        |format: &Format| format.container == Container::Safetensors && format.keeps(native);
+    let reads = engine.preference(Container::Safetensors) == Some(0);
+    let released = catalog.all::<Format>()?.iter().find(|(_, format)| reads && is_release(format));
+    Ok(released.map(|(id, _)| UsualFormat { id, origin: Origin::Released }))
 }
 
 /// Index points lost per nat of mean Kullback-Leibler divergence from the full-precision model.
@@ -526,17 +500,23 @@ fn format_losses(catalog: &Catalog) -> Result<BTreeMap<String, f64>, CatalogErro
     Ok(values.into_iter().filter_map(|(format, values)| Some((format, median(values)?))).collect())
 }
 
-/// Index points a format costs: from its own measurements, else from its storage class.
-fn loss(losses: &BTreeMap<String, f64>, id: &Id, format: &Format) -> f64 {
-    let stand_in = match format.precision {
-        Precision::ThirtyTwoBit | Precision::SixteenBit => return 0.0,
-        Precision::EightBit => "q8_0",
-        Precision::SixBit => "q6_k",
-        Precision::FourBit => "q4_k_m",
-        Precision::BelowFourBit => "q3_k_m",
-    };
-    let nats = losses.get(id.short()).or_else(|| losses.get(stand_in));
+/// Index points a format costs: from its own measurements, else from those of the format that stands in
+/// for its storage class.
+fn loss(stand_ins: &StandIns, losses: &BTreeMap<String, f64>, id: &Id, format: &Format) -> f64 {
+    if format.precision >= Precision::SixteenBit {
+        return 0.0;
+    }
+    let of_class = || losses.get(*stand_ins.get(&format.precision)?);
+    let nats = losses.get(id.short()).or_else(of_class);
     nats.map_or(0.0, |nats| nats * POINTS_PER_NAT)
+}
+
+/// For each storage class, the format whose measured loss stands in for those that nobody measured.
+type StandIns<'a> = BTreeMap<Precision, &'a str>;
+
+fn stand_ins(catalog: &Catalog) -> Result<StandIns<'_>, CatalogError> {
+    let all = catalog.all::<Format>()?.iter().filter(|(_, format)| format.stands_in);
+    Ok(all.map(|(id, format)| (format.precision, id.short())).collect())
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {

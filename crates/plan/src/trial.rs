@@ -1,6 +1,7 @@
 //! A trial of an assignment: its models on its devices under the whole workload, simulated.
 
 use localrig_estimate::context::KvType;
+use localrig_facts::engine::first_planned;
 use localrig_facts::machine::Machine;
 use localrig_facts::unit::Seconds;
 use localrig_facts::{Catalog, Estimate};
@@ -83,7 +84,7 @@ pub(crate) fn trial<'a>(
         }
         let places = places(requirement, shift, assignment);
         let arrangement = Arrangement {
-            engine: "llama.cpp",
+            engine: first_planned(catalog).ok()?.id.short(),
             kv: KvType::F16,
             faster_kv: false,
             sharing: Sharing::time_slice(catalog.machine_constants().ok()?),

@@ -82,6 +82,10 @@ fn gguf(
         nominal_bits: None,
         like: None,
         native: None,
+        published_in: None,
+        keeps: Vec::new(),
+        sole: false,
+        stands_in: false,
         notes: Vec::new(),
         sources: BTreeMap::from([("file".to_owned(), source)]),
     };

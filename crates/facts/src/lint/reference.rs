@@ -112,6 +112,10 @@ fn models(catalog: &Catalog, need: &mut Need<'_>) {
             let found = catalog.get_in::<Format>(&made.format).map(drop);
             need(id.as_str(), "usual_format.format", found);
         }
+        let plan = engine.plan.iter();
+        for format in plan.flat_map(|plan| plan.formats.iter().chain(&plan.smallest)) {
+            need(id.as_str(), "plan.formats", catalog.get_in::<Format>(format).map(drop));
+        }
         if let Some(like) = &engine.scheduler.like {
             need(id.as_str(), "scheduler.like", catalog.get_in::<Engine>(like).map(drop));
         }

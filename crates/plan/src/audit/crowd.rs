@@ -4,6 +4,7 @@
 use localrig_estimate::context::KvType;
 use localrig_facts::Catalog;
 use localrig_facts::claim::{Quantity, Statement, Verdict};
+use localrig_facts::engine::planned;
 use localrig_facts::machine::{Machine, parse_machine};
 use localrig_facts::model::Model;
 use localrig_facts::unit::TokensPerSec;
@@ -13,7 +14,6 @@ use localrig_simulate::workload::distribution::Distribution;
 use localrig_simulate::workload::{Closed, Extent, Limit, Role, Workload};
 
 use super::judge::Judgement;
-use crate::option::ENGINES;
 use crate::placement::{Devices, Place};
 use crate::scenario::{Arrangement, arrange};
 
@@ -36,7 +36,8 @@ pub(super) fn crowd(catalog: &Catalog, said: &Statement) -> Result<Judgement, St
     models.extend(said.beside.iter().map(|other| (other.model.as_str(), other.streams)));
     let mut found: Vec<(&str, f64)> = Vec::new();
     let mut trouble = "no engine runs it there".to_owned();
-    for engine in ENGINES {
+    let planned = planned(catalog).map_err(|error| error.to_string())?;
+    for engine in planned.iter().map(|one| one.id.short()) {
         let figure = || -> Result<f64, String> {
             let loaded = speed(catalog, &machine, &models, engine)?;
             if said.quantity == Quantity::LoadedSpeed {

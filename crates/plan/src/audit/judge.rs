@@ -8,7 +8,7 @@ use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
 use localrig_facts::claim::{Quantity, Statement, Verdict};
-use localrig_facts::engine::Engine;
+use localrig_facts::engine::{Engine, first_planned, planned};
 use localrig_facts::figure;
 use localrig_facts::format::Format;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, NvLink};
@@ -20,7 +20,7 @@ use localrig_facts::{Catalog, Estimate, Id, witness};
 use serde::Serialize;
 
 use super::crowd::crowd;
-use crate::option::{ENGINES, usual_format};
+use crate::option::usual_format;
 use crate::price::{Goods, Market};
 use crate::survey::word_of;
 
@@ -348,18 +348,18 @@ fn work(catalog: &Catalog, (id, model): (&Id, &Model), format: &str) -> Result<W
     Ok(Work::new(&layout, &recipe, KvType::F16))
 }
 
-/// The smallest format that people run a model in to make it fit; what nothing is said of is not
-/// smaller.
-const SMALLEST: &str = "iq2_xxs";
-
 const COMPUTED: &str = "computed from the dimensions in the catalog";
 
 fn size(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     let (id, model) = named(catalog, said)?;
-    let asked = said.format.as_deref().unwrap_or("q4_k_m");
+    let first = first_planned(catalog).map_err(|error| error.to_string())?;
+    let made = first.engine.usual_format.as_ref().map(|made| made.format.as_str());
+    let usual = usual_format(catalog, model, first.id).map_err(|error| error.to_string())?;
     // Who says Q4 of a model released in 4 bits means those.
-    let native = model.native_precision.as_deref().is_some_and(|one| one.starts_with("mxfp4"));
-    let format = if native && asked == "q4_k_m" { "mxfp4_moe" } else { asked };
+    let format = match said.format.as_deref() {
+        Some(asked) if Some(asked) != made => asked,
+        _ => usual.map(|usual| usual.id.short()).or(made).ok_or("no format is named")?,
+    };
     let bytes = work(catalog, (id, model), format)?.weights.file;
     let gb = bytes.get() / 1e9;
     Ok(Judgement {
@@ -408,7 +408,8 @@ fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     let mut found: Vec<(&str, Estimate<TokensPerSec>)> = Vec::new();
     let mut trouble: Option<String> = None;
     // A figure that any of them explains is right.
-    for engine in ENGINES {
+    let planned = planned(catalog).map_err(|error| error.to_string())?;
+    for engine in planned.iter().map(|one| one.id.short()) {
         match pace(catalog, &machine, (id, model), engine) {
             Ok((estimate, most)) => {
                 ceiling = ceiling.max(most);
@@ -421,7 +422,9 @@ fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     let [low, high] = said.says;
     if found.is_empty() {
         let trouble = trouble.unwrap_or_else(|| "no engine runs it there".to_owned());
-        let least = work(catalog, (id, model), SMALLEST)?.active_bytes();
+        let smallest = planned.iter().find_map(|one| one.plan.smallest.as_deref());
+        let smallest = smallest.ok_or("no smallest format is recorded")?;
+        let least = work(catalog, (id, model), smallest)?.active_bytes();
         let rate = one.gpu.memory.bandwidth_gb_per_s.ok_or("bandwidth is not recorded")?;
         let most = rate.quantity().get() / least.get();
         if low <= most {
@@ -430,7 +433,7 @@ fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
         return Ok(Judgement {
             verdict: Verdict::Wrong,
             holds: format!(
-                "{trouble}; even in {SMALLEST} its memory cannot deliver more than {most:.0} tok/s"
+                "{trouble}; even in {smallest} its memory cannot deliver more than {most:.0} tok/s"
             ),
             source: "estimated with `localrig estimate`".to_owned(),
         });
