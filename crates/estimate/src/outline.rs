@@ -232,6 +232,7 @@ fn assemble(
         dims,
         first_group: shape.heads / shape.kv_heads.max(1),
         tied,
+        seventy_b: false,
     }
 }
 

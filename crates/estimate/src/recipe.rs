@@ -245,23 +245,16 @@ struct ModelFacts {
     layers: u64,
     experts: u64,
     group: u64,
-    is_70b: bool,
+    seventy_b: bool,
 }
 
 impl ModelFacts {
     fn of(layout: &Layout) -> Self {
-        let grouped = layout.dim("heads") != layout.dim("kv_heads");
-        let is_70b = layout.main_layers == 80
-            && match layout.family.as_str() {
-                "llama" => grouped,
-                "qwen2" => true,
-                _ => false,
-            };
         Self {
             layers: layout.layers.len() as u64,
             experts: layout.experts(),
             group: layout.first_group,
-            is_70b,
+            seventy_b: layout.seventy_b,
         }
     }
 }
@@ -313,7 +306,7 @@ impl Condition {
             Self::FirstSixteenth => at < count / 16,
             Self::GroupOfFour => facts.group >= 4,
             Self::EightExperts => facts.experts == 8,
-            Self::Llama70b => facts.is_70b,
+            Self::Llama70b => facts.seventy_b,
             Self::Ragged => !row.is_multiple_of(block),
         }
     }

@@ -174,6 +174,8 @@ pub struct Architecture {
     /// Values computed from other dimensions: name → expression.
     #[serde(default)]
     pub derived: BTreeMap<String, String>,
+    /// The size that llama.cpp's recipes call 70B; absent = they know none of the family.
+    pub seventy_b: Option<SeventyB>,
     /// Dimensions that files of the family leave out, with the value that every one of them has.
     #[serde(default)]
     pub unstated: Unstated,
@@ -192,6 +194,16 @@ pub struct Architecture {
     pub notes: Vec<Note>,
     /// Who says so.
     pub sources: Sources,
+}
+
+/// How llama.cpp tells the size of a family that its recipes call 70B.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeventyB {
+    /// Number of layers.
+    pub layers: u32,
+    /// Whether several heads of queries must share one of keys, too.
+    pub grouped: bool,
 }
 
 /// Dimensions that files of a family leave out: name → value.

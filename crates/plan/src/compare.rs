@@ -39,6 +39,8 @@ pub struct MachinesCompared {
     pub streams: u64,
     /// Least speed of a model that counts as running; absent = any.
     pub least_tok_per_s: Option<TokensPerSec>,
+    /// The engine whose usable memory is told.
+    pub usable_with: String,
     /// The machines, in the order asked.
     pub machines: Vec<ComparedMachine>,
     /// The model asked for, or those that are the best of some machine, with their speed on each.
@@ -281,6 +283,7 @@ pub fn machines(
         context_tokens: role.context_tokens,
         streams: role.streams,
         least_tok_per_s: role.speed_minimum_tok_per_s,
+        usable_with: first_planned(market.catalog)?.engine.name.clone(),
         machines: compared.collect::<Result<_, _>>()?,
         models,
     })

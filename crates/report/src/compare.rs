@@ -43,7 +43,7 @@ pub fn machines(answer: &MachinesCompared) -> Page {
     };
     let mut rows = vec![
         each("memory, GiB", &|at| gib(one(at).memory_bytes).into()),
-        each("usable with llama.cpp, GiB", &|at| {
+        each(&format!("usable with {}, GiB", answer.usable_with), &|at| {
             one(at).usable_bytes.map_or(UNKNOWN.to_owned(), gib).into()
         }),
         each("bandwidth of one, GB/s", &|at| {

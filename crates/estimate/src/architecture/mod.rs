@@ -137,6 +137,8 @@ pub struct Layout {
     pub first_group: u64,
     /// Whether the output matrix is the embedding matrix.
     pub tied: bool,
+    /// Whether it is of the size that llama.cpp's recipes call 70B.
+    pub seventy_b: bool,
 }
 
 /// Heads of attention.

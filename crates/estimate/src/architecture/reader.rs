@@ -83,6 +83,10 @@ impl<'a> Reader<'a> {
             }
             own => own,
         };
+        let is_grouped = dims.get("heads") != dims.get("kv_heads");
+        let seventy_b = self.architecture.seventy_b.is_some_and(|size| {
+            u64::from(size.layers) == main_layers as u64 && (is_grouped || !size.grouped)
+        });
         Ok(Layout {
             id: self.id.clone(),
             family: self.family.to_owned(),
@@ -98,6 +102,7 @@ impl<'a> Reader<'a> {
             states,
             first_group: heads.checked_div(kv_heads).unwrap_or(0),
             dims,
+            seventy_b,
         })
     }
 

@@ -1,6 +1,6 @@
 //! From the engine a row names to a catalog entry and the stack it ran on.
 
-use localrig_facts::engine::Engine;
+use localrig_facts::engine::{Engine, Planned, first_planned, planned};
 use localrig_facts::gpu::{Gpu, Stack};
 use localrig_facts::{Catalog, CatalogError, Id};
 
@@ -57,12 +57,9 @@ pub fn engine_of<'a>(
         return Ok(NamedEngine { id, engine, stack, remark: None });
     }
     let stack = wanted.or_else(|| gpu.stacks.first().copied()).unwrap_or(Stack::Cuda);
-    let usual = match stack {
-        Stack::Mlx => "mlx-lm",
-        Stack::Xpu => "vllm",
-        _ => "llama.cpp",
-    };
-    let (id, engine) = catalog.get_in::<Engine>(usual)?;
+    let runs_there = |one: &Planned<'_>| one.engine.stacks.contains(&stack);
+    let usual = planned(catalog)?.into_iter().find(runs_there);
+    let Planned { id, engine, .. } = usual.map_or_else(|| first_planned(catalog), Ok)?;
     let remark = format!("engine `{name}` is not in the catalog: taken as {}", engine.name);
     Ok(NamedEngine {
         id,
