@@ -36,6 +36,12 @@ pub enum MemoryError {
         /// The engine.
         engine: Id,
     },
+    /// The tokens of a block of the cache are not known.
+    #[error("missing fact: scheduler.block_tokens of {engine}")]
+    BlockTokens {
+        /// The engine.
+        engine: Id,
+    },
     /// The share of unified memory the GPU may use is not known.
     #[error("missing fact: memory.usable of {device}")]
     Usable {

@@ -60,13 +60,6 @@ impl Slice {
     }
 }
 
-impl PoolAsk {
-    /// Requests of `context` tokens with vLLM's own defaults.
-    pub const fn new(context: u64, kv: KvType) -> Self {
-        Self { kv, context, batched_tokens: 8192, block_tokens: 16, slice: Slice::WHOLE }
-    }
-}
-
 /// The pool.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Pool {

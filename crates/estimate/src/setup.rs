@@ -124,6 +124,8 @@ pub struct Setup<'a> {
     pub machine: &'a MachineConstants,
     /// What it makes of a CPU, where there is no device.
     pub cpu: Option<OnCpu<'a>>,
+    /// Tokens of a block of its cache, where it has blocks.
+    pub block_tokens: Option<u32>,
 }
 
 /// An engine on a CPU without an accelerator.
@@ -251,7 +253,12 @@ impl<'a> Setup<'a> {
             });
         };
         let machine = catalog.machine_constants()?;
-        Ok(Self { engine_id, engine, stack, places, machine, cpu: None })
+        let scheduler = match &engine.scheduler.like {
+            Some(like) => &catalog.get_in::<Engine>(like)?.1.scheduler,
+            None => &engine.scheduler,
+        };
+        let block_tokens = scheduler.block_tokens;
+        Ok(Self { engine_id, engine, stack, places, machine, cpu: None, block_tokens })
     }
 
     /// The engine on a CPU alone.
@@ -276,7 +283,15 @@ impl<'a> Setup<'a> {
         let constants = Calibration::of(catalog)?.constants(&site);
         let cpu = Some(OnCpu { id: id.clone(), class, site, constants });
         let machine = catalog.machine_constants()?;
-        Ok(Self { engine_id, engine, stack: Stack::Cpu, places: Vec::new(), machine, cpu })
+        Ok(Self {
+            engine_id,
+            engine,
+            stack: Stack::Cpu,
+            places: Vec::new(),
+            machine,
+            cpu,
+            block_tokens: None,
+        })
     }
 }
 

@@ -9,13 +9,13 @@
 use std::sync::LazyLock;
 
 use localrig_estimate::answer::{Answer, EstimateError, Question, Speed, estimate, usual_context};
-use localrig_estimate::context::KvType;
+use localrig_estimate::context::{KV_TYPES, KvType};
 use localrig_estimate::memory::{Ask, MemoryError, Setting, Verdict};
 use localrig_estimate::placement::SplitMode;
 use localrig_estimate::run::HostBandwidth;
 use localrig_facts::Catalog;
 use localrig_facts::engine::Engine;
-use localrig_facts::format::Format;
+use localrig_facts::format::{Format, TensorType};
 use localrig_facts::machine::parse_machine;
 use localrig_facts::model::Model;
 use localrig_facts::unit::{Bytes, BytesPerSec};
@@ -496,4 +496,16 @@ fn an_embedding_that_is_the_output_too_is_said_to_lie_twice_and_nothing_else_is(
     assert_eq!(twice(&without), Bytes::ZERO);
     // Two cards each hold a table of rotary frequencies; the model has an output matrix.
     assert_eq!(twice(&Asked { machine: "2x RTX 3090", ..LLAMA }), Bytes::ZERO);
+}
+
+/// A number format is what it is wherever it stands: the types of the cache are those of tensors.
+#[test]
+fn types_of_the_cache_are_as_large_as_those_of_tensors() {
+    let mut compared = 0;
+    for kind in KV_TYPES {
+        let Ok((id, tensor)) = CATALOG.get_in::<TensorType>(kind.name) else { continue };
+        assert_eq!((kind.block, kind.bytes), (tensor.block, tensor.bytes), "{id}");
+        compared += 1;
+    }
+    assert_eq!(compared, KV_TYPES.len());
 }

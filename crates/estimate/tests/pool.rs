@@ -17,12 +17,17 @@ fn model(name: &str) -> Layout {
     layout(&catalog, id, model).unwrap()
 }
 
+/// Requests of `context` tokens under vLLM's own settings on a small card.
+const fn asked(context: u64, kv: KvType) -> PoolAsk {
+    PoolAsk { kv, context, batched_tokens: 8192, block_tokens: 16, slice: Slice::WHOLE }
+}
+
 #[test]
 fn a_model_with_one_kind_of_layers_is_one_group() {
     let pool = block_pool(
         &model("meta-llama/llama-3.1-8b-instruct"),
         Bytes::gib(20.0),
-        PoolAsk::new(8192, KvType::F16),
+        asked(8192, KvType::F16),
     )
     .unwrap();
     // 16 tokens of 32 layers with 8 heads of 128, keys and values: 2 MiB.
@@ -33,9 +38,8 @@ fn a_model_with_one_kind_of_layers_is_one_group() {
 #[test]
 fn a_window_keeps_itself_and_one_batch() {
     let layout = model("openai/gpt-oss-120b");
-    let pool = |context| {
-        block_pool(&layout, Bytes::gib(20.0), PoolAsk::new(context, KvType::F16)).unwrap()
-    };
+    let pool =
+        |context| block_pool(&layout, Bytes::gib(20.0), asked(context, KvType::F16)).unwrap();
     let long = pool(131_072);
     assert_eq!((long.groups, long.group_layers), (2, 18));
     // 131,072 tokens of full layers; 127 and 8,192 of the others, and one block more.
@@ -50,7 +54,7 @@ fn hybrid_pools_have_the_capacity_vllm_reports() {
         ("nvidia/nvidia-nemotron-3-nano-4b-bf16", "fp8", 105_871.4, 1_934_432.0),
         ("qwen/qwen3.6-35b-a3b", "auto", 48_691.2, 623_040.0),
     ] {
-        let ask = PoolAsk::new(32_768, KvType::of(kv).unwrap());
+        let ask = asked(32_768, KvType::of(kv).unwrap());
         let pool = block_pool(&model(name), Bytes::mib(mib), ask).unwrap();
         let ratio = pool.tokens as f64 / tokens;
         assert!((ratio - 1.0).abs() < 0.01, "{name}: {} instead of {tokens}", pool.tokens);
@@ -81,7 +85,7 @@ fn devices_of_a_tensor_parallel_group_hold_equal_parts() {
     }
     let pool = |tensor| {
         let slice = Slice { tensor, ..Slice::WHOLE };
-        let ask = PoolAsk { slice, ..PoolAsk::new(8192, KvType::F16) };
+        let ask = PoolAsk { slice, ..asked(8192, KvType::F16) };
         block_pool(&layout, Bytes::gib(10.0), ask).unwrap().tokens
     };
     // Eight KV heads: sixteen devices keep each head twice.

@@ -63,6 +63,8 @@ struct Ground {
     /// What runs on a device beside weights and cache, inside the share or not.
     running: Estimate<Bytes>,
     batched_tokens: u64,
+    /// Tokens of a block, before hybrids raise it.
+    block_tokens: u64,
 }
 
 impl Ground {
@@ -75,9 +77,11 @@ impl Ground {
     fn pool(&self, holding: &Holding<'_>, ask: Ask, beside: Bytes) -> Option<Pool> {
         let pools = self.stages.iter().filter_map(|stage| {
             let asked = PoolAsk {
+                kv: ask.kv,
+                context: ask.context,
                 batched_tokens: self.batched_tokens,
+                block_tokens: self.block_tokens,
                 slice: stage.slice,
-                ..PoolAsk::new(ask.context, ask.kv)
             };
             block_pool(holding.layout, self.left(stage, beside), asked)
         });
@@ -221,6 +225,8 @@ impl Holding<'_> {
         };
         let memory = memory.unwrap_or(Bytes::ZERO);
         let batched = facts.batched_tokens(self.smallest_device());
+        let block = self.setup.block_tokens.map(u64::from);
+        let no_block = || MemoryError::BlockTokens { engine: self.setup.engine_id.clone() };
         Ok(Ground {
             share: self.device_share().unwrap_or(1.0),
             devices,
@@ -230,6 +236,7 @@ impl Holding<'_> {
             running,
             // Without a limit of its own an engine reads a whole prompt at once.
             batched_tokens: self.setting.batched_tokens.or(batched).unwrap_or(ask.context),
+            block_tokens: block.ok_or_else(no_block)?,
         })
     }
 
