@@ -207,3 +207,22 @@ fn constants_without_layers(constants: &mut Constants) {
         constants[parameter] = 0.0;
     }
 }
+
+#[test]
+fn what_joins_devices_is_read_and_never_guessed() {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let between = |gpu: &str| {
+        let (id, gpu) = catalog.get_in::<Gpu>(gpu).unwrap();
+        Link::between(id, gpu)
+    };
+    let boxes = |protocol, gb_per_s: f64| {
+        let gb_per_s_per_direction = GbPerS::new(gb_per_s);
+        Ok(Link::Boxes(BoxLink { protocol, gb_per_s_per_direction }))
+    };
+    assert_eq!(between("nvidia/gb10"), boxes(Protocol::Roce, 25.0));
+    assert_eq!(between("apple/apple-m3-ultra"), boxes(Protocol::ThunderboltRdma, 10.0));
+    assert_eq!(between("apple/apple-m2-ultra"), boxes(Protocol::Tcp, 5.0));
+    let error = |gpu: &str| between(gpu).unwrap_err().to_string();
+    assert_eq!(error("amd/strix-halo-apu"), "missing fact: link.boxes of gpu/amd/strix-halo-apu");
+    assert_eq!(error("amd/rx-9070"), "missing fact: link.pcie_gen of gpu/amd/rx-9070");
+}

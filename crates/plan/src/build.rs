@@ -224,7 +224,10 @@ impl<'a> Shelf<'a> {
         commodity(kits)
     }
 
+    /// The cheapest supply, with headroom where that is worth its price.
     fn supply(&self, cards: &[&Gpu], cpu: &Cpu) -> Option<&Offered<'a, Psu>> {
+        /// How many times the price of a tight supply a roomy one may cost.
+        const WORTH: i64 = 3;
         let outcome = |psu: &Psu| {
             check::supply(cards, cpu, self.constants.rest_w, psu)
                 .outcome
@@ -235,8 +238,6 @@ impl<'a> Shelf<'a> {
             fitting.min_by_key(|psu| (psu.cost(1), psu.id))
         };
         let (roomy, tight) = (cheapest(Outcome::NotChecked), cheapest(Outcome::Warn)?);
-        /// How many times the price of a tight supply a roomy one may cost.
-        const WORTH: i64 = 3;
         // A supply without headroom is no bargain, so one that passes goes first; but not one of
         // many times the price, since a power limit of the cards gives the same headroom for nothing.
         let worth = |roomy: &&Offered<'a, Psu>| {

@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         };
         let is_grouped = dims.get("heads") != dims.get("kv_heads");
         let seventy_b = self.architecture.seventy_b.is_some_and(|size| {
-            u64::from(size.layers) == main_layers as u64 && (is_grouped || !size.grouped)
+            u64::from(size.layers) == main_layers && (is_grouped || !size.grouped)
         });
         Ok(Layout {
             id: self.id.clone(),

@@ -189,6 +189,32 @@ mod tests {
     }
 
     #[test]
+    fn boards_of_a_socket_name_their_platforms_all_or_none() {
+        let board = |name: &str, platforms: &str| {
+            format!(
+                "name = \"{name}\"\nsocket = \"S\"\nchipset = \"C\"\nmemory_type = \"M\"\nplatforms = [{platforms}]\n{SOURCE}covers = [\"*\"]\n"
+            )
+        };
+        let (named, bare) = (board("Named", "\"P\""), board("Bare", ""));
+        let found = findings(&[("board/named.toml", &named), ("board/bare.toml", &bare)]);
+        assert_eq!(
+            found,
+            "board/bare: platforms: other boards with S name the platforms they take"
+        );
+        assert_eq!(findings(&[("board/bare.toml", &bare)]), "");
+    }
+
+    #[test]
+    fn a_module_on_a_carrier_has_the_bandwidth_of_its_nvlink() {
+        let text = gpu("[link]\nnvlink = \"carrier\"\n", "[\"*\"]");
+        let found = findings(&[("gpu/nvidia/rtx-4090.toml", &text)]);
+        assert!(
+            found.contains("link.nvlink_gb_per_s_per_direction: a module on a carrier"),
+            "{found}"
+        );
+    }
+
+    #[test]
     fn every_kind_of_trouble_is_found_in_one_run() {
         let card = gpu(
             "aliases = [\"4090\"]\ngeneration = \"ada\"\n[memory]\nbandwidth_gb_per_s = 1.008\n",
