@@ -151,12 +151,20 @@ fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     bytes / (constants[Parameter::BandwidthShare] * run.rates.bandwidth)
 }
 
-/// Unpacking weights on the shader units, or the matrix products of a batch, whichever is longer.
+/// Unpacking weights and multiplying them with a batch: column by column on the shader units up to as
+/// many columns as an engine has kernels for, beyond that in whole tiles on the matrix units. More
+/// columns never take less time.
 fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
+    let columns = streams.min(constants[Parameter::VectorColumns]);
+    let vector = unpack(run, constants) + further_columns(run, constants, columns);
+    if streams > columns { vector.max(tiles(run, constants, streams)) } else { vector }
+}
+
+/// Unpacking the weights of one column on the shader units.
+fn unpack(run: &Run<'_>, constants: &Constants) -> f64 {
     let work = run.work;
     let base = resident(run, |host| host.base);
-    let experts = resident(run, |host| host.experts);
-    let used = work.used_share() * experts;
+    let used = work.used_share() * resident(run, |host| host.experts);
     let mut operations = 0.0;
     for (kernel, own) in work.kernels.iter().enumerate() {
         let active =
@@ -165,22 +173,55 @@ fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
             operations += active * constants[Parameter::UnpackFloat16.for_kernel(kernel)];
         }
     }
-    let unpack = operations * constants[Parameter::UnpackCost] / run.rates.shader;
-    if streams <= 1.0 {
-        return unpack;
+    operations * constants[Parameter::UnpackCost] / run.rates.shader
+}
+
+/// Columns after the first one on the shader units, which unpack and multiply anew for each of them
+/// (llama.cpp: `MMVQ_MAX_BATCH_SIZE` in ggml-cuda/mmvq.cuh).
+fn further_columns(run: &Run<'_>, constants: &Constants, columns: f64) -> f64 {
+    let Batch { dense, expert, rows, touched } = Batch::new(run, constants, columns);
+    let further = dense * (columns - 1.0).max(0.0) + expert * (rows - touched).max(0.0);
+    further * constants[Parameter::ColumnCost] / run.rates.shader
+}
+
+/// Matrix products of a batch, padded to whole tiles: of the batch, and of every touched expert.
+fn tiles(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
+    let Batch { dense, expert, rows, touched } = Batch::new(run, constants, streams);
+    let padded = streams.max(constants[Parameter::BatchTile]);
+    let experts = expert * (rows + constants[Parameter::ExpertTile] * touched);
+    let rate = run.rates.matrix * constants[Parameter::BatchMatrixShare];
+    2.0 * (dense * padded + experts) / rate
+}
+
+/// What a batch multiplies with on the devices.
+struct Batch {
+    /// Parameters that every token multiplies with.
+    dense: f64,
+    /// Parameters of one expert.
+    expert: f64,
+    /// Rows of all experts: tokens times experts used.
+    rows: f64,
+    /// Experts that any token uses.
+    touched: f64,
+}
+
+impl Batch {
+    fn new(run: &Run<'_>, constants: &Constants, streams: f64) -> Self {
+        let work = run.work;
+        let weights = &work.weights;
+        let dense =
+            (weights.base_parameters + weights.head_parameters) * resident(run, |host| host.base);
+        if !work.is_mixture() {
+            return Self { dense, expert: 0.0, rows: 0.0, touched: 0.0 };
+        }
+        let all = work.experts as f64;
+        Self {
+            dense,
+            expert: weights.expert_parameters / all * resident(run, |host| host.experts),
+            rows: streams * work.experts_used as f64,
+            touched: work.experts_touched(streams, constants[Parameter::RoutingCorrelation]),
+        }
     }
-    let dense = (work.weights.base_parameters + work.weights.head_parameters) * base;
-    let mut products = 2.0 * dense * streams;
-    if work.is_mixture() {
-        // Each touched expert's product is padded to whole tiles.
-        let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
-        let one = work.weights.expert_parameters / work.experts as f64;
-        let rows =
-            streams * work.experts_used as f64 + (constants[Parameter::ExpertTile]) * touched;
-        products += 2.0 * one * rows * experts;
-    }
-    let matrix = products / (run.rates.matrix * constants[Parameter::BatchMatrixShare]);
-    unpack.max(matrix)
 }
 
 /// Reading the KV cache: every stream's own, better spread over the device the more there are.

@@ -86,6 +86,12 @@ parameters! {
     StreamUs = "stream_us",
     /// Share of the matrix rate that batches of generation reach.
     BatchMatrixShare = "batch_matrix_share",
+    /// Columns of a batch that are multiplied one by one on the shader units, at most.
+    VectorColumns = "vector_columns",
+    /// Arithmetic operations per weight of each further column there.
+    ColumnCost = "column_cost",
+    /// Rows that a batch's matrix product is padded to.
+    BatchTile = "batch_tile",
     /// How memory and arithmetic overlap with one stream: exponent of the norm.
     OverlapSingle = "overlap_single",
     /// The same for batches.

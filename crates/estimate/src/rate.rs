@@ -4,6 +4,7 @@
 use localrig_facts::calibration::Peak;
 use localrig_facts::generation::Generation;
 use localrig_facts::gpu::{Compute, Gpu, Segment};
+use localrig_facts::machine::Device;
 use localrig_facts::unit::{BytesPerSec, FlopsPerSec, Tflops};
 use localrig_facts::{Basis, Catalog, Id};
 
@@ -46,11 +47,11 @@ const PCIE_3_LANE: f64 = 0.985e9;
 /// When the data sheet lacks the bandwidth, or every arithmetic rate.
 pub fn rates(
     catalog: &Catalog,
-    id: &Id,
-    gpu: &Gpu,
+    device: &Device<'_>,
     kind: Peak,
     native: Option<&str>,
 ) -> Result<Rates, MissingFact> {
+    let (id, gpu) = (device.id, device.gpu);
     let bandwidth = bandwidth(id, gpu)?;
     let of_siblings = |read: &dyn Fn(&Id, &Gpu) -> Option<FlopsPerSec>| {
         sibling_ratio(catalog, id, gpu, read).map(|ratio| FlopsPerSec::new(ratio * bandwidth.get()))
@@ -69,7 +70,7 @@ pub fn rates(
         shader: shader.get(),
         matrix: matrix.get(),
         attention: attention.get(),
-        pcie: pcie(id, gpu).ok().map(BytesPerSec::get),
+        pcie: pcie(device).ok().map(BytesPerSec::get),
         rated_power: gpu.board.tdp_w.map(localrig_facts::unit::Watts::get),
         basis,
     })
@@ -110,14 +111,17 @@ pub fn bandwidth(id: &Id, gpu: &Gpu) -> Result<BytesPerSec, MissingFact> {
         .ok_or_else(|| MissingFact { id: id.clone(), key: "memory.bandwidth_gb_per_s".to_owned() })
 }
 
-/// PCIe bandwidth in one direction.
+/// PCIe bandwidth of a card in its slot in one direction: of the generation and the lanes that both have.
 ///
 /// # Errors
-/// When the catalog does not have the generation or the lanes.
-pub fn pcie(id: &Id, gpu: &Gpu) -> Result<BytesPerSec, MissingFact> {
-    let missing = |key: &str| MissingFact { id: id.clone(), key: key.to_owned() };
+/// When the catalog does not have the generation or the lanes of the card.
+pub fn pcie(device: &Device<'_>) -> Result<BytesPerSec, MissingFact> {
+    let missing = |key: &str| MissingFact { id: device.id.clone(), key: key.to_owned() };
+    let Device { gpu, slot, .. } = device;
     let generation = gpu.link.pcie_gen.ok_or_else(|| missing("link.pcie_gen"))?;
     let lanes = gpu.link.pcie_lanes.ok_or_else(|| missing("link.pcie_lanes"))?;
+    let generation = slot.generation.map_or(generation, |of_slot| of_slot.min(generation));
+    let lanes = slot.lanes.map_or(lanes, |of_slot| of_slot.min(lanes));
     Ok(BytesPerSec::new(PCIE_3_LANE * f64::from(lanes) * 2f64.powf(generation - 3.0)))
 }
 

@@ -1,7 +1,7 @@
 //! How a model runs: on how many devices, joined by what, with what limits.
 
-use localrig_facts::Id;
-use localrig_facts::gpu::{BoxLink, Gpu, GpuKind, NvLink, Segment};
+use localrig_facts::gpu::{BoxLink, GpuKind, NvLink, Segment};
+use localrig_facts::machine::Device;
 use localrig_facts::unit::{BytesPerSec, Seconds};
 
 use crate::rate::{MissingFact, Rates, pcie};
@@ -78,7 +78,8 @@ impl Link {
     ///
     /// # Errors
     /// When the data sheet lacks the bandwidth.
-    pub fn between(id: &Id, gpu: &Gpu) -> Result<Self, MissingFact> {
+    pub fn between(device: &Device<'_>) -> Result<Self, MissingFact> {
+        let Device { id, gpu, .. } = *device;
         let missing = |key: &str| MissingFact { id: id.clone(), key: key.to_owned() };
         match (gpu.kind, gpu.link.nvlink, gpu.segment) {
             (GpuKind::Unified, ..) => {
@@ -89,8 +90,8 @@ impl Link {
                 let rate = gpu.link.nvlink_gb_per_s_per_direction;
                 rate.map(|rate| Self::NvLink(rate.into())).ok_or_else(|| missing(KEY))
             }
-            (_, _, Some(Segment::Consumer) | None) => pcie(id, gpu).map(Self::PcieHost),
-            _ => pcie(id, gpu).map(Self::PciePeer),
+            (_, _, Some(Segment::Consumer) | None) => pcie(device).map(Self::PcieHost),
+            _ => pcie(device).map(Self::PciePeer),
         }
     }
 }

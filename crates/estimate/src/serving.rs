@@ -1,5 +1,7 @@
 //! From step times to what a benchmark of a server reports.
 
+use localrig_facts::unit::Bytes;
+
 use crate::decode::step;
 use crate::parameter::{Constants, Parameter};
 use crate::prefill::prefill;
@@ -16,6 +18,20 @@ pub struct Load {
     pub generated: f64,
     /// Requests in flight, all copies together.
     pub streams: f64,
+    /// Requests that each copy computes at once at most, where that is known; the others wait.
+    pub slots: Option<f64>,
+    /// Whether all requests have the same prompt and the server finds it in its prefix cache.
+    pub cached: bool,
+}
+
+impl Load {
+    /// Tokens of a prompt that are computed, and those that were computed before. An engine computes at
+    /// least the last token of a prompt, which the first answer token follows from.
+    fn prompt(self) -> (f64, f64) {
+        let before = (self.depth - self.prompt_tokens).max(0.0);
+        let new = if self.cached { 1.0 } else { self.prompt_tokens.max(1.0) };
+        (new, before + (self.prompt_tokens - new).max(0.0))
+    }
 }
 
 /// Speeds of a load in tokens per second.
@@ -39,8 +55,8 @@ pub fn generation(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
 /// other stream's prompt passes too, partly beside the steps of those that generate.
 pub fn wall(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
     let streams = running(run, load);
-    let cached = (load.depth - load.prompt_tokens).max(0.0);
-    let one = prefill(run, constants, load.prompt_tokens.max(1.0), cached).total;
+    let (new, before) = load.prompt();
+    let one = prefill(run, constants, new, before).total;
     let share = constants[Parameter::BatchPrefillShare].min(1.0);
     let prompts = one * (1.0 + (streams - 1.0) * share);
     let per_stream = generation(run, constants, load).per_stream;
@@ -54,9 +70,9 @@ pub fn wall(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
 /// they pass, a token with every chunk. Answers end by themselves, so that towards the end fewer run.
 pub fn wave(run: &Run<'_>, constants: &Constants, load: Load) -> Served {
     let streams = running(run, load);
-    let cached = (load.depth - load.prompt_tokens).max(0.0);
-    let prompt = prefill(run, constants, load.prompt_tokens.max(1.0), cached).total;
-    let chunks = load.prompt_tokens / run.chunk_tokens;
+    let (new, before) = load.prompt();
+    let prompt = prefill(run, constants, new, before).total;
+    let chunks = new / run.chunk_tokens;
     let after = (load.generated - 1.0).max(1.0);
     // Of the tokens after the first: those still to come when all prompts are in, by the number of
     // prompts that were read after one's own.
@@ -78,14 +94,18 @@ fn all_copies(run: &Run<'_>, load: Load, streams: f64) -> f64 {
     (streams * f64::from(run.split.replicas)).min(load.streams)
 }
 
-/// Streams of one copy of the model that run at once: at least one, at most what the memory beside
-/// the weights holds the context of. Requests beyond that wait.
+/// Streams of one copy of the model that run at once: at least one, at most as many as the server has
+/// slots and the memory beside the weights holds the context of. Requests beyond that wait.
 fn running(run: &Run<'_>, load: Load) -> f64 {
-    let asked = (load.streams / f64::from(run.split.replicas)).max(1.0);
+    let share = (load.streams / f64::from(run.split.replicas)).max(1.0);
+    let asked = load.slots.map_or(share, |slots| share.min(slots.max(1.0)));
     let Some(memory) = run.memory else { return asked };
-    let own = run.work.kv_read(load.depth + load.generated) + run.work.state;
+    let whole = run.work.kv_read(load.depth + load.generated) + run.work.state;
+    // A cached prompt lies there once for all.
+    let common = if load.cached { run.work.kv_read(load.depth) } else { Bytes::ZERO };
+    let own = whole - common;
     let devices = f64::from(run.split.devices());
-    let room = memory * devices - run.work.weights.loaded.get();
+    let room = memory * devices - run.work.weights.loaded.get() - common.get();
     if room <= 0.0 || own.get() <= 0.0 {
         // It runs all the same, so something of this is not as assumed.
         return asked;

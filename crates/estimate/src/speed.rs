@@ -139,7 +139,7 @@ impl<'a> Pace<'a> {
         for (device, place) in machine.devices.iter().zip(&setup.places) {
             let class = place.placed.class;
             let native = work.native.as_deref();
-            let rates = rates(catalog, device.id, device.gpu, place.placed.peak, native)?;
+            let rates = rates(catalog, device, place.placed.peak, native)?;
             let sliced =
                 alike && class.parallel == DefaultSplit::Tensor && device.count.is_power_of_two();
             let slices = sliced && work.heads.cut_into(device.count);
@@ -147,7 +147,7 @@ impl<'a> Pace<'a> {
             let (stages_here, tensor) = if slices { (1, device.count) } else { (device.count, 1) };
             let link = match device.count {
                 1 => Link::Ideal,
-                _ => Link::between(device.id, device.gpu)?,
+                _ => Link::between(device)?,
             };
             stages.push(Stage {
                 device: *device,
@@ -235,7 +235,7 @@ impl<'a> Pace<'a> {
     pub fn cut(mut self, ways: u32, link: Option<Link>) -> Result<Self, MissingFact> {
         self.stages.truncate(1);
         for stage in &mut self.stages {
-            let by_data_sheet = || Link::between(stage.device.id, stage.device.gpu);
+            let by_data_sheet = || Link::between(&stage.device);
             let link = link.map_or_else(by_data_sheet, Ok)?;
             stage.split = Split { stages: 1, tensor: ways, replicas: 1, link };
             stage.share = 1.0;
@@ -258,10 +258,9 @@ impl<'a> Pace<'a> {
     pub fn copy_rate(&self) -> Result<BytesPerSec, MissingFact> {
         let mut slowest = f64::INFINITY;
         for stage in &self.stages {
-            let Device { id, gpu, .. } = stage.device;
-            let rate = match gpu.kind {
+            let rate = match stage.device.gpu.kind {
                 GpuKind::Unified => stage.rates.bandwidth / 2.0,
-                _ => pcie(id, gpu)?.get() * stage.constants[Parameter::StreamingShare],
+                _ => pcie(&stage.device)?.get() * stage.constants[Parameter::StreamingShare],
             };
             slowest = slowest.min(rate);
         }
@@ -287,7 +286,7 @@ impl<'a> Pace<'a> {
     pub fn with_host(mut self, offloaded: Offloaded, host: HostFacts) -> Result<Self, MissingFact> {
         for stage in &mut self.stages {
             if stage.device.gpu.kind != GpuKind::Unified {
-                pcie(stage.device.id, stage.device.gpu)?;
+                pcie(&stage.device)?;
             }
             stage.host = Some(offloaded.host(host.bandwidth, host.cores.map(f64::from)));
         }

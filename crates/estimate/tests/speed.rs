@@ -17,8 +17,9 @@ use localrig_estimate::speed::faster;
 use localrig_estimate::work::Work;
 use localrig_facts::format::Format;
 use localrig_facts::gpu::{BoxLink, Gpu, Protocol, Stack};
+use localrig_facts::machine::{Device, PcieSlot};
 use localrig_facts::model::Model;
-use localrig_facts::unit::{BytesPerSec, GbPerS, TokensPerSec};
+use localrig_facts::unit::{Bytes, BytesPerSec, GbPerS, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate};
 use proptest::prelude::*;
 
@@ -70,7 +71,8 @@ fn stack_of(
 ) -> (Rates, Constants) {
     let (id, gpu) = catalog.get_in::<Gpu>(gpu).unwrap();
     let placed = place(catalog, engine, stack, id, gpu, "").unwrap();
-    let rates = rates(catalog, id, gpu, placed.peak, None).unwrap();
+    let device = Device { id, gpu, memory: Bytes::ZERO, count: 1, slot: PcieSlot::default() };
+    let rates = rates(catalog, &device, placed.peak, None).unwrap();
     (rates, calibration.constants(&placed.site))
 }
 
@@ -211,10 +213,11 @@ fn constants_without_layers(constants: &mut Constants) {
 #[test]
 fn what_joins_devices_is_read_and_never_guessed() {
     let catalog = localrig_world::catalog(&[]).unwrap();
-    let between = |gpu: &str| {
+    let in_slot = |gpu: &str, slot: PcieSlot| {
         let (id, gpu) = catalog.get_in::<Gpu>(gpu).unwrap();
-        Link::between(id, gpu)
+        Link::between(&Device { id, gpu, memory: Bytes::ZERO, count: 2, slot })
     };
+    let between = |gpu: &str| in_slot(gpu, PcieSlot::default());
     let boxes = |protocol, gb_per_s: f64| {
         let gb_per_s_per_direction = GbPerS::new(gb_per_s);
         Ok(Link::Boxes(BoxLink { protocol, gb_per_s_per_direction }))
@@ -222,6 +225,13 @@ fn what_joins_devices_is_read_and_never_guessed() {
     assert_eq!(between("nvidia/gb10"), boxes(Protocol::Roce, 25.0));
     assert_eq!(between("apple/apple-m3-ultra"), boxes(Protocol::ThunderboltRdma, 10.0));
     assert_eq!(between("apple/apple-m2-ultra"), boxes(Protocol::Tcp, 5.0));
+    // PCIe 4.0 x16 of the card, PCIe 3.0 and x4 of the slot: a lane of PCIe 3.0 carries 0.985 GB/s.
+    let pcie = |gb_per_s: f64| Ok(Link::PcieHost(BytesPerSec::gb_per_s(gb_per_s)));
+    assert_eq!(between("nvidia/rtx-3090"), pcie(31.52));
+    let slot =
+        |generation: f64, lanes| PcieSlot { generation: Some(generation), lanes: Some(lanes) };
+    assert_eq!(in_slot("nvidia/rtx-3090", slot(3.0, 16)), pcie(15.76));
+    assert_eq!(in_slot("nvidia/rtx-3090", slot(5.0, 4)), pcie(7.88));
     let error = |gpu: &str| between(gpu).unwrap_err().to_string();
     assert_eq!(error("amd/strix-halo-apu"), "missing fact: link.boxes of gpu/amd/strix-halo-apu");
     assert_eq!(error("amd/rx-9070"), "missing fact: link.pcie_gen of gpu/amd/rx-9070");

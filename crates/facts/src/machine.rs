@@ -19,6 +19,26 @@ pub struct Device<'a> {
     pub memory: Bytes,
     /// How many units.
     pub count: u32,
+    /// The PCIe slot that each of them sits in.
+    pub slot: PcieSlot,
+}
+
+/// What a PCIe slot gives a card; a figure that is not known is what the card can use.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PcieSlot {
+    /// PCIe generation.
+    pub generation: Option<f64>,
+    /// Lanes.
+    pub lanes: Option<u32>,
+}
+
+impl PcieSlot {
+    /// What cards in both slots can count on: the lesser of every figure that is known.
+    #[must_use]
+    pub fn both(self, other: Self) -> Self {
+        let generation = self.generation.into_iter().chain(other.generation).reduce(f64::min);
+        Self { generation, lanes: self.lanes.into_iter().chain(other.lanes).min() }
+    }
 }
 
 /// A machine to estimate on.
@@ -184,6 +204,7 @@ pub fn machine_of_variant<'a>(
         gpu,
         memory: variant.memory_gib.quantity() / f64::from(system.accelerator_count),
         count: system.accelerator_count,
+        slot: PcieSlot::default(),
     };
     let several = system.variants.len() > 1;
     let memory = format!("{} GB", variant.memory_gib.written());
@@ -314,7 +335,7 @@ fn of_gpu<'a>(
         };
         Machine {
             name,
-            devices: vec![Device { id, gpu, memory, count: 1 }],
+            devices: vec![Device { id, gpu, memory, count: 1, slot: PcieSlot::default() }],
             cpu: None,
             system: None,
             units: 1,

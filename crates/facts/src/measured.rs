@@ -98,6 +98,20 @@ pub struct SpeedRow {
     /// Tokens computed at once in prefill, where stated.
     #[serde(default)]
     pub n_ubatch: Option<f64>,
+    /// Requests that the server computes at once, where the source states it; the others wait.
+    #[serde(default)]
+    pub slots: Option<f64>,
+    /// 1 where the prompts were the same and came from the server's prefix cache, by the source's own
+    /// times to the first token.
+    #[serde(default)]
+    pub prompt_cached: Option<f64>,
+    /// PCIe generation of the slots that the cards sit in, where the source states it; absent = what
+    /// the card can do.
+    #[serde(default)]
+    pub pcie_generation: Option<f64>,
+    /// Lanes of those slots, where the source states them; absent = as many as the card has.
+    #[serde(default)]
+    pub pcie_lanes: Option<f64>,
     /// GPU cores, where the source states them.
     #[serde(default)]
     pub gpu_cores: Option<f64>,

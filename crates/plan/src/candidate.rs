@@ -3,7 +3,7 @@
 
 use localrig_facts::calibration::MachineConstants;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, Status};
-use localrig_facts::machine::{Device, Machine, machine_of_variant};
+use localrig_facts::machine::{Device, Machine, PcieSlot, machine_of_variant};
 use localrig_facts::price::Condition;
 use localrig_facts::region::Socket;
 
@@ -401,6 +401,11 @@ impl<'a> Site<'_, 'a> {
         base: Result<Base<'a>, NoBase>,
         constants: &MachineConstants,
     ) -> Candidate<'a> {
+        let slots = base
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |base| check::long_slots(base.board, all.len()));
+        let mut free = slots.into_iter();
+        let mut slot_of = |count: u32| free.by_ref().take(count as usize).reduce(PcieSlot::both);
         let devices: Vec<Device<'a>> = cards
             .iter()
             .map(|card| Device {
@@ -408,6 +413,7 @@ impl<'a> Site<'_, 'a> {
                 gpu: card.gpu,
                 memory: Bytes::gib(memory_of(card.gpu)),
                 count: card.count,
+                slot: slot_of(card.count).unwrap_or_default(),
             })
             .collect();
         let joined = |name: &dyn Fn(&Card<'_, 'a>) -> &'a str| {

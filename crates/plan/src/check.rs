@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use localrig_facts::calibration::Adapter;
 use localrig_facts::gpu::{Connector, Cooling, Gpu, Plug};
+use localrig_facts::machine::PcieSlot;
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu};
 use localrig_facts::region::Socket;
 use localrig_facts::unit::Watts;
@@ -118,12 +119,12 @@ pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
             format!("{} cards, {} slots of at least four lanes", cards.len(), slots.len()),
         );
     }
-    let used = &slots[..cards.len()];
+    let used = || slots[..cards.len()].iter().map(|slot| slot.lanes);
     let words = lanes(cards, board);
-    if used.iter().any(Option::is_none) {
+    if used().any(|lanes| lanes.is_none()) {
         return check(RULE, Outcome::NotChecked, format!("{words}: lanes of a slot not recorded"));
     }
-    if cards.len() > 1 && used.iter().flatten().any(|lanes| *lanes < SPLIT_LANES) {
+    if cards.len() > 1 && used().flatten().any(|lanes| lanes < SPLIT_LANES) {
         return check(
             RULE,
             Outcome::Warn,
@@ -139,22 +140,23 @@ pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
 /// Lanes that each card gets: `x8+x8`.
 pub fn lanes(cards: &[&Gpu], board: &Motherboard) -> String {
     let slots = long_slots(board, cards.len());
-    let word = |lanes: &Option<u32>| lanes.map_or("x?".to_owned(), |lanes| format!("x{lanes}"));
+    let word = |slot: &PcieSlot| slot.lanes.map_or("x?".to_owned(), |lanes| format!("x{lanes}"));
     slots.iter().take(cards.len()).map(word).collect::<Vec<_>>().join("+")
 }
 
-/// Lanes of the slots that take a card, widest first, when `cards` of them are used.
-fn long_slots(board: &Motherboard, cards: usize) -> Vec<Option<u32>> {
-    let mut lanes: Vec<Option<u32>> = Vec::new();
+/// The slots that take a card, widest first, when `cards` of them are used.
+pub fn long_slots(board: &Motherboard, cards: usize) -> Vec<PcieSlot> {
+    let mut slots: Vec<PcieSlot> = Vec::new();
     for slot in &board.slots {
         if slot.lanes.is_some_and(|lanes| lanes < LEAST_LANES) {
             continue;
         }
-        let shared = if cards > 1 { slot.lanes_shared.or(slot.lanes) } else { slot.lanes };
-        lanes.extend(std::iter::repeat_n(shared, slot.count as usize));
+        let lanes = if cards > 1 { slot.lanes_shared.or(slot.lanes) } else { slot.lanes };
+        let slot_of_card = PcieSlot { generation: Some(slot.pcie_gen), lanes };
+        slots.extend(std::iter::repeat_n(slot_of_card, slot.count as usize));
     }
-    lanes.sort_by_key(|lanes| std::cmp::Reverse(lanes.unwrap_or(0)));
-    lanes
+    slots.sort_by_key(|slot| std::cmp::Reverse(slot.lanes.unwrap_or(0)));
+    slots
 }
 
 /// The cards are not too long for the case.

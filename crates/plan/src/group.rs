@@ -81,8 +81,9 @@ impl Draft<'_> {
 const KEPT_MAIN: usize = 60;
 const KEPT_OTHER: usize = 14;
 
-/// Devices of a group: id, memory in bytes, count.
-pub(crate) type Devices<'a> = Vec<(&'a Id, u64, u32)>;
+/// Devices of a group: id, memory in bytes, count, and for several the lanes of their slots and tenths of
+/// the PCIe generation: what one alone sits in does not matter.
+pub(crate) type Devices<'a> = Vec<(&'a Id, u64, u32, Option<(u32, u32)>)>;
 
 /// A group: the devices that hold a model, and how many such sets there are, each with a copy.
 type GroupKey<'a> = (Devices<'a>, u32);
@@ -183,8 +184,12 @@ impl<'a> Groups<'a> {
 }
 
 pub(crate) fn key<'a>(machine: &Machine<'a>) -> Devices<'a> {
-    let devices = machine.devices.iter();
-    devices.map(|device| (device.id, device.memory.get() as u64, device.count)).collect()
+    let slot = |device: &Device<'_>| {
+        let lanes = device.slot.lanes.filter(|_| device.count > 1)?;
+        Some((lanes, device.slot.generation.map_or(0, |one| (one * 10.0) as u32)))
+    };
+    let of = |one: &Device<'a>| (one.id, one.memory.get() as u64, one.count, slot(one));
+    machine.devices.iter().map(of).collect()
 }
 
 fn closer(known: Option<Unplaced>, new: Unplaced) -> Unplaced {

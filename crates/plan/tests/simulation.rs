@@ -10,12 +10,11 @@ use localrig_estimate::calibration::Calibration;
 use localrig_estimate::context::KvType;
 use localrig_estimate::fit::{Observations, Problem, STEPS, Solution};
 use localrig_estimate::parameter::Parameter;
-use localrig_estimate::run::Link;
 use localrig_facts::Catalog;
 use localrig_facts::document::from_csv;
-use localrig_facts::machine::{machine_with_memory, parse_machine};
+use localrig_facts::machine::{PcieSlot, machine_with_memory, parse_machine};
 use localrig_facts::measured::SpeedRow;
-use localrig_facts::unit::{BytesPerSec, Seconds};
+use localrig_facts::unit::Seconds;
 use localrig_plan::placement::{Devices, Place};
 use localrig_plan::scenario::{Arrangement, arrange};
 use localrig_simulate::engine::Engine;
@@ -38,6 +37,10 @@ struct Row {
     model: String,
     format: String,
     kv_type: String,
+    slots: Option<u32>,
+    prompt_cached: Option<u32>,
+    pcie_generation: Option<f64>,
+    pcie_lanes: Option<u32>,
     prompt_tokens: u32,
     depth_tokens: u32,
     output_tokens: u32,
@@ -91,6 +94,8 @@ struct Stack<'r> {
     model: &'r str,
     format: &'r str,
     kv_type: &'r str,
+    slots: Option<u32>,
+    pcie: PcieSlot,
 }
 
 /// What a run of one stream on that stack gave: tokens in the context and tok/s, tokens of the
@@ -133,16 +138,12 @@ fn scenario(
     let copies = if tensor > 1 { 1 } else { replicas };
     let mut machine = machine_with_memory(catalog, stack.hardware, stack.memory_gb).ok()?;
     machine.devices[0].count = tensor.max(copies);
+    machine.devices[0].slot = stack.pcie;
     let devices = if tensor > 1 {
         Devices::Tensor((0..tensor).collect())
     } else {
         Devices::Replicas((0..copies).collect())
     };
-    // Cards of the measured machine talk over PCIe 3.0 x16 with peer-to-peer.
-    let link = (stack.hardware == "rtx-3090").then(|| Link::Measured {
-        latency: Seconds::us(if tensor > 2 { 33.0 } else { 10.0 }),
-        bandwidth: BytesPerSec::gb_per_s(10.0),
-    });
     let place = Place {
         role: "load".to_owned(),
         model: stack.model.to_owned(),
@@ -157,9 +158,14 @@ fn scenario(
         kv,
         faster_kv: true,
         sharing: Sharing::time_slice(catalog.machine_constants().ok()?),
-        link,
+        link: None,
     };
     let mut scenario = arrange(catalog, &machine, workload, &[place], arrangement).ok()?.scenario;
+    for server in &mut scenario.servers {
+        if let (Engine::Llama(options), Some(slots)) = (&mut server.engine, stack.slots) {
+            options.slots = slots;
+        }
+    }
     let Some(single) = single else { return Some(scenario) };
     let (depth, speed) = single.decode?;
     for server in &mut scenario.servers {
@@ -215,12 +221,18 @@ fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation
     };
     let copies = if row.tensor > 1 { row.replicas.max(1) } else { 1 };
     let streams = (row.streams / copies).max(1);
-    let prompt = row.prompt_tokens.max(row.depth_tokens).max(1);
+    let whole = row.prompt_tokens.max(row.depth_tokens).max(1);
+    // The same prompt again and again is a prefix that all requests share.
+    let prompt = if row.prompt_cached == Some(1) { 1 } else { whole };
+    let system = match whole - prompt {
+        0 => String::new(),
+        shared => format!("system_tokens = {shared}\n"),
+    };
     let workload = workload(&format!(
-        "name = \"row\"\n[run]\n[[role]]\nname = \"load\"\ncontext_tokens = {}\n[role.closed]\n\
+        "name = \"row\"\n[run]\n[[role]]\nname = \"load\"\ncontext_tokens = {}\n{system}[role.closed]\n\
          streams = {streams}\nthink_s = {{ fixed = 0 }}\nprompt_tokens = {{ fixed = {prompt} }}\n\
          output_tokens = {output}\nrequests = {}\n",
-        prompt + row.output_tokens,
+        whole + row.output_tokens,
         streams * waves,
     ));
     let stack = Stack {
@@ -232,6 +244,8 @@ fn deviation(catalog: &Catalog, row: &Row, calibrated: bool) -> Option<Deviation
         model: &row.model,
         format: &row.format,
         kv_type: &row.kv_type,
+        slots: row.slots,
+        pcie: PcieSlot { generation: row.pcie_generation, lanes: row.pcie_lanes },
     };
     let single = calibrated.then(|| {
         single(
@@ -322,6 +336,8 @@ fn open_deviation(catalog: &Catalog, row: &OpenRow, calibrated: bool) -> Option<
         model: &row.model,
         format: &row.format,
         kv_type: "fp8",
+        slots: None,
+        pcie: PcieSlot::default(),
     };
     let single = calibrated.then(|| {
         single(

@@ -1,7 +1,7 @@
 //! From the hardware a row names to a device.
 
 use localrig_facts::Catalog;
-use localrig_facts::machine::{Device, MachineError, machine_with_memory, parse_machine};
+use localrig_facts::machine::{Device, MachineError, PcieSlot, machine_with_memory, parse_machine};
 use localrig_facts::unit::Bytes;
 
 /// The device of a name; `count` and memory are the row's.
@@ -34,7 +34,8 @@ pub fn device_of<'a>(
                 .all::<localrig_facts::gpu::Gpu>()?
                 .get_key_value(id)
                 .expect("it was found by this id");
-            Ok(Device { id, gpu, memory: memory_gb.map_or(Bytes::ZERO, Bytes::gib), count: 1 })
+            let memory = memory_gb.map_or(Bytes::ZERO, Bytes::gib);
+            Ok(Device { id, gpu, memory, count: 1, slot: PcieSlot::default() })
         }
         _ => Err(error),
     }

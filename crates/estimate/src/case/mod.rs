@@ -12,7 +12,7 @@ use std::sync::Arc;
 use localrig_facts::calibration::DefaultSplit;
 use localrig_facts::engine::Engine;
 use localrig_facts::gpu::{BoxLink, Protocol};
-use localrig_facts::machine::{Device, MachineError};
+use localrig_facts::machine::{Device, MachineError, PcieSlot};
 use localrig_facts::measured::{Phase, SpeedRow};
 use localrig_facts::unit::{Bytes, Gib};
 use localrig_facts::{Catalog, CatalogError};
@@ -78,7 +78,7 @@ pub struct Case {
     pub load: Load,
     /// What `tok_s_total` of generation counts.
     pub counted: Counted,
-    /// Whether the server had fewer slots than the row has streams.
+    /// Whether the server had fewer slots than the row has streams, and how many is not known.
     pub queued: bool,
     /// Whether the model's tensors are an outline.
     pub outlined: bool,
@@ -118,7 +118,9 @@ impl Case {
             Phase::Decode => load.depth + load.generated,
             Phase::Prefill => load.depth + load.prompt_tokens,
         };
-        (tokens as u64, load.streams as u64)
+        let copies = f64::from(self.split.replicas);
+        let streams = load.slots.map_or(load.streams, |slots| load.streams.min(slots * copies));
+        (tokens as u64, streams as u64)
     }
 
     /// What the row should have measured.
@@ -186,6 +188,11 @@ impl<'a> Cases<'a> {
                 MachineError::NoAccelerator { .. } => CaseError::Cpu,
                 other => other.into(),
             })?;
+        let slot = PcieSlot {
+            generation: row.pcie_generation,
+            lanes: row.pcie_lanes.map(|lanes| lanes as u32),
+        };
+        let device = Device { slot, ..device };
         let named =
             engine::engine_of(catalog, &row.engine, &row.engine_raw, &row.backend, device.gpu)?;
         let format = format::format_of(catalog, named.engine, &row.quant)
@@ -215,7 +222,7 @@ impl<'a> Cases<'a> {
             device.gpu,
             row.date.as_str(),
         )?;
-        let rates = rates(catalog, device.id, device.gpu, placed.peak, work.native.as_deref())?;
+        let rates = rates(catalog, &device, placed.peak, work.native.as_deref())?;
         let split = split(catalog, row, &device, &placed)?;
         let streams = row.concurrency.unwrap_or(1.0).max(1.0);
         let load = Load {
@@ -226,6 +233,8 @@ impl<'a> Cases<'a> {
             depth: row.depth.unwrap_or(0.0).max(0.0),
             generated: row.gen_tokens.filter(|tokens| *tokens > 0.0).unwrap_or(GENERATED),
             streams,
+            slots: row.slots,
+            cached: row.prompt_cached == Some(1.0),
         };
         let host = (row.cpu_offload == Some(1.0)).then(|| host(&work, &device, split));
         Ok(Case {
@@ -239,7 +248,7 @@ impl<'a> Cases<'a> {
             phase: row.phase,
             load,
             counted: counted(row),
-            queued: placed.class.slots && is_queued(row),
+            queued: placed.class.slots && row.slots.is_none() && is_queued(row),
             outlined,
             work,
             remarks,
@@ -346,7 +355,7 @@ fn link(catalog: &Catalog, row: &SpeedRow, device: &Device<'_>) -> Result<Link, 
         let gb_per_s_per_direction = catalog.machine_constants()?.rpc_network_gb_per_s;
         return Ok(Link::Boxes(BoxLink { protocol: Protocol::Tcp, gb_per_s_per_direction }));
     }
-    Ok(Link::between(device.id, device.gpu)?)
+    Ok(Link::between(device)?)
 }
 
 /// Memory of a device that an engine leaves to weights and caches.

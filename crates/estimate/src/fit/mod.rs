@@ -24,6 +24,7 @@ use localrig_facts::{Catalog, CatalogError};
 use crate::calibration::{Calibration, Level, PhaseRows, Site};
 use crate::case::{Case, Cases, Counted};
 use crate::parameter::{Constants, Parameter};
+use crate::run::{Link, Split};
 use solve::solve;
 
 /// A row that the fit can use.
@@ -103,8 +104,8 @@ impl Observations {
                 own.groups.push(name);
                 own.groups.len() - 1
             });
-            // Split or streams unknown: shown how it is predicted, but nothing is learnt from it.
-            let known = (case.split.devices() == 1 || row.parallelism != "unknown") && !case.queued;
+            // Split, link or streams unknown: shown how it is predicted, but nothing is learnt from it.
+            let known = is_split_known(&case.split, row) && !case.queued;
             let looped = case.counted == Counted::Loop && row.stream_basis == "tpot";
             let between = row.tok_s_per_stream.filter(|speed| *speed > 0.0 && looped);
             own.newest = row.date.clone().max(std::mem::take(&mut own.newest));
@@ -132,6 +133,14 @@ impl Observations {
         }
         own
     }
+}
+
+/// Whether a row says enough of how its devices share the model to learn from it: the split, and where
+/// every layer's results pass over PCIe, the slots that the cards sit in.
+fn is_split_known(split: &Split, row: &SpeedRow) -> bool {
+    let over_pcie = split.tensor > 1 && matches!(split.link, Link::PciePeer(_) | Link::PcieHost(_));
+    split.devices() == 1
+        || row.parallelism != "unknown" && (!over_pcie || row.pcie_generation.is_some())
 }
 
 /// A difference that the fit looks for: what all levels that hold for the same sites add up to.

@@ -34,6 +34,7 @@ impl Pace<'_> {
         let read = self.work.active_bytes();
         let [weights_here, caches_here] = self.on_devices();
         let memory = memory(stage, self.work, streams) + &weights_here;
+        let batch = batch_words(constants, streams);
         let mut terms = vec![
             Term::new(
                 "weights read per token",
@@ -46,7 +47,7 @@ impl Pace<'_> {
             Term::new(
                 "arithmetic",
                 format!(
-                    "unpacking {:.2} G active parameters at {:.2} / FP32 rate {:.1} TFLOP/s, or matrix products of the batch if longer{weights_here}",
+                    "unpacking {:.2} G active parameters at {:.2} / FP32 rate {:.1} TFLOP/s{batch}{weights_here}",
                     self.work.active_parameters() / 1e9,
                     value(Parameter::UnpackCost),
                     stage.rates.shader / 1e12
@@ -271,6 +272,22 @@ impl Pace<'_> {
             1.0 / constants[Parameter::HostBatchColumn],
             (constants[Parameter::HostBatchRead] - 1.0) * 100.0,
         ))
+    }
+}
+
+/// What several streams add to unpacking.
+fn batch_words(constants: &Constants, streams: u64) -> String {
+    let columns = constants[Parameter::VectorColumns];
+    match streams {
+        0 | 1 => String::new(),
+        few if few as f64 <= columns => format!(
+            ", and {:.1} operations per weight for each further stream",
+            constants[Parameter::ColumnCost]
+        ),
+        _ => format!(
+            ", or matrix products of the batch in tiles of {:.0} rows if longer",
+            constants[Parameter::BatchTile]
+        ),
     }
 }
 

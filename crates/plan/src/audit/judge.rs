@@ -12,7 +12,7 @@ use localrig_facts::engine::{Engine, first_planned, planned};
 use localrig_facts::figure;
 use localrig_facts::format::Format;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, NvLink};
-use localrig_facts::machine::{Device, Machine, parse_machine};
+use localrig_facts::machine::{Device, Machine, PcieSlot, parse_machine};
 use localrig_facts::model::Model;
 use localrig_facts::system::System;
 use localrig_facts::unit::{Bytes, TokensPerSec};
@@ -396,7 +396,8 @@ fn speed(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
         _ => one.gpu.memory.sizes_gib.last().map(|size| size.quantity()),
     };
     let memory = memory.ok_or("its memory is not recorded")?;
-    let device = Device { id: one.gpu_id, gpu: one.gpu, memory, count: 1 };
+    let slot = PcieSlot::default();
+    let device = Device { id: one.gpu_id, gpu: one.gpu, memory, count: 1, slot };
     let machine = Machine {
         name: one.name.to_owned(),
         devices: vec![device],
