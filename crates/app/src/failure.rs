@@ -15,6 +15,7 @@ use localrig_estimate::processor::KitError;
 use localrig_estimate::recipe::RecipeError;
 use localrig_estimate::setup::SetupError;
 use localrig_facts::CatalogError;
+use localrig_facts::catalog::ENTRY_FOLDERS;
 use localrig_facts::document::DocumentError;
 use localrig_facts::machine::MachineError;
 use localrig_facts::resolve::ResolveError;
@@ -179,8 +180,13 @@ impl From<ResolveError> for Failure {
             ResolveError::Ambiguous { candidates, .. } => {
                 failure.details(candidates).hint("use one of these ids, or more words of the name")
             }
-            ResolveError::Unknown { close, what, .. } if close.is_empty() => failure
-                .hint(format!("`localrig catalog list` shows what there is; is it a {what}?")),
+            ResolveError::Unknown { close, what, .. } if close.is_empty() => {
+                failure.hint(if ENTRY_FOLDERS.contains(&what) {
+                    format!("`localrig catalog list {what}` shows what there is")
+                } else {
+                    format!("`localrig catalog list` shows what there is; is it a {what}?")
+                })
+            }
             ResolveError::Unknown { close, .. } => failure.hint(format!(
                 "did you mean {}?",
                 close.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" or ")

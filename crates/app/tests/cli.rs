@@ -171,6 +171,8 @@ shows!(catalog_check, ["catalog", "check"]);
 shows!(unknown_model, ["estimate", "gpt-oss-12b", "--on", "RTX 5090"]);
 shows!(ambiguous_gpu, ["estimate", "gpt-oss-120b", "--on", "RTX PRO 6000"]);
 shows!(open_memory_size, ["estimate", "qwen3-8b", "--on", "M4 Max"]);
+shows!(unknown_format, ["estimate", "qwen3-8b", "--on", "RTX 5090", "--quant", "q9_9"]);
+shows!(number_of_cards_said_twice, ["estimate", "qwen3-8b", "--on", "2x RTX 5090", "--count", "2"]);
 shows!(negative_context, ["estimate", "qwen3-8b", "--on", "RTX 5090", "--context", "-5"]);
 shows!(context_beyond_the_limit, ["estimate", "qwen3-8b", "--on", "RTX 5090", "--context", "1M"]);
 shows!(

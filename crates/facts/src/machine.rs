@@ -128,6 +128,10 @@ pub fn parse_machine<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>
     let parts: Vec<&str> = text.split(" + ").collect();
     for part in &parts {
         let (count, name) = split_count(part.trim())?;
+        if !matches!(split_count(name), Ok((1, _))) {
+            // Twice: `2x 2x RTX 5090`.
+            return Err(MachineError::Count { text: (*part).to_owned() });
+        }
         let machine = parse_one(catalog, name)?;
         names.push(if count == 1 { machine.name } else { format!("{count}x {}", machine.name) });
         devices.extend(

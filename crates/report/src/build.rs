@@ -6,7 +6,7 @@ use localrig_plan::check::Outcome;
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
 use localrig_plan::ownership::Ownership;
 
-use crate::number::{gib_words, grouped, money, noise, two_digits};
+use crate::number::{from_to, gib_words, grouped, money, noise, two_digits};
 use crate::page::{Page, Table, Text};
 use crate::plan::{part_table, price_remark, under_load};
 
@@ -58,7 +58,7 @@ fn summary(page: &mut Page, answer: &Configuration) {
             "{}, {} of accelerator memory, {}. Prices in {} as of {}.",
             match answer.cost_range {
                 [low, high] if low == high => String::new(),
-                [low, high] => format!(" ({} to {})", money(low), money(high)),
+                [low, high] => format!(" ({})", from_to(money(low), money(high))),
             },
             gib_words(answer.memory_bytes),
             noise_words(answer),
@@ -225,12 +225,12 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
     }
     if let Some([low, high]) = own.resale {
         lines.push(
-            format!("worth {} to {} after {} years", money(low), money(high), own.years).into(),
+            format!("worth {} after {} years", from_to(money(low), money(high)), own.years).into(),
         );
     }
     if let Some([low, high]) = own.per_month {
         lines.push(
-            format!("a month, loss of value and electricity: {} to {}", money(low), money(high))
+            format!("a month, loss of value and electricity: {}", from_to(money(low), money(high)))
                 .into(),
         );
     }
@@ -273,9 +273,8 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
         page.table(table);
         match tokens.break_even_years {
             Some([best, worst]) => page.paragraph(format!(
-                "Paid for against these providers after {} to {} of such use.",
-                years(best),
-                years(worst)
+                "Paid for against these providers after {} of such use.",
+                from_to(years(best), years(worst))
             )),
             None => page.paragraph("No provider of this model is recorded."),
         }
@@ -285,10 +284,10 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
             hours.map_or_else(|| "never".to_owned(), |hours| format!("{} hours", two_digits(hours)))
         });
         let mut text = Text::from(format!(
-            "The same cards for rent: {} to {} an hour ({}); paid for after {best} to {worst} under load; seen at",
-            rent.per_hour[0],
-            rent.per_hour[1],
-            rent.providers.join(", ")
+            "The same cards for rent: {} an hour ({}); paid for after {} under load; seen at",
+            from_to(rent.per_hour[0], rent.per_hour[1]),
+            rent.providers.join(", "),
+            from_to(best, worst)
         ));
         for (place, link) in rent.links.iter().enumerate() {
             let host = link.split("://").nth(1).unwrap_or(link).split('/').next().unwrap_or(link);

@@ -49,6 +49,12 @@ pub fn money(amount: Money) -> String {
     amount.whole().to_string()
 }
 
+/// A range in words, `CHF 67 to CHF 256`; one figure where both ends read the same.
+pub fn from_to(low: impl std::fmt::Display, high: impl std::fmt::Display) -> String {
+    let (low, high) = (low.to_string(), high.to_string());
+    if low == high { low } else { format!("{low} to {high}") }
+}
+
 /// Billions of parameters: `116.8 B`.
 pub fn billions(parameters: u64) -> String {
     format!("{:.1} B", parameters as f64 / 1e9)
@@ -57,4 +63,15 @@ pub fn billions(parameters: u64) -> String {
 /// A noise class, or that it is not known.
 pub fn noise(class: Option<NoiseClass>) -> &'static str {
     class.map_or("not known", NoiseClass::word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_whose_ends_read_the_same_is_one_figure() {
+        assert_eq!(from_to("CHF 67", "CHF 256"), "CHF 67 to CHF 256");
+        assert_eq!(from_to("CHF 1.17", "CHF 1.17"), "CHF 1.17");
+    }
 }

@@ -6,7 +6,7 @@ use localrig_plan::drift::{DriftAnswer, DriftLine};
 use localrig_plan::price::{Price, PriceBasis};
 use serde::Serialize;
 
-use crate::number::{grouped, money};
+use crate::number::{from_to, grouped, money};
 use crate::page::{Page, Table, Text};
 
 /// Prices of items.
@@ -108,7 +108,7 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
         said.push(format!("{derivation}, asked by {}", price.shop));
     }
     if let Some([low, high]) = price.spread {
-        said.push(format!("sources say {} to {}", money(low), money(high)));
+        said.push(format!("sources say {}", from_to(money(low), money(high))));
     }
     if let Some(stale) = &price.stale_regional {
         said.push(format!("in the region last seen at {} on {}", stale.amount, stale.date));

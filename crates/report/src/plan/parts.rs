@@ -5,7 +5,7 @@ use localrig_plan::answer::{Part, RankedMachine};
 use localrig_plan::price::PriceBasis;
 
 use super::Extent;
-use crate::number::money;
+use crate::number::{from_to, money};
 use crate::page::{Table, Text};
 
 /// Parts with their prices.
@@ -95,7 +95,7 @@ pub(crate) fn price_remark(part: &Part) -> Option<Text> {
         said.push(format!("{} days old", price.age_days));
     }
     if let Some([low, high]) = price.spread {
-        said.push(format!("sources say {} to {}", money(low), money(high)));
+        said.push(format!("sources say {}", from_to(money(low), money(high))));
     }
     if let Some(stale) = &price.stale_regional {
         said.push(format!("in the region last seen at {} on {}", money(stale.amount), stale.date));
