@@ -179,6 +179,9 @@ fn unpack(run: &Run<'_>, constants: &Constants) -> f64 {
 /// Columns after the first one on the shader units, which unpack and multiply anew for each of them
 /// (llama.cpp: `MMVQ_MAX_BATCH_SIZE` in ggml-cuda/mmvq.cuh).
 fn further_columns(run: &Run<'_>, constants: &Constants, columns: f64) -> f64 {
+    if columns <= 1.0 {
+        return 0.0;
+    }
     let Batch { dense, expert, rows, touched } = Batch::new(run, constants, columns);
     let further = dense * (columns - 1.0).max(0.0) + expert * (rows - touched).max(0.0);
     further * constants[Parameter::ColumnCost] / run.rates.shader

@@ -80,7 +80,7 @@ pub struct RoleLoad {
 /// Most rounds until the cycles have settled.
 const ROUNDS: u32 = 30;
 /// They have when no gap and no number of generating streams changes by more than this in a round.
-const SETTLED: f64 = 1e-3;
+const SETTLED: f64 = 4e-3;
 /// An engine spends at most this share of its time on prompts before they pile up.
 const MOST_PROMPTS: f64 = 0.9;
 
@@ -284,7 +284,7 @@ fn round(
             .map(|(demand, cycle)| {
                 let work = cycle.rate * (cycle.prompt + demand.output * cycle.gap);
                 match demand.streams {
-                    Some(streams) => (1.0 - (work / streams).min(1.0)).powf(streams),
+                    Some(streams) => power(1.0 - (work / streams).min(1.0), streams),
                     None => (-work).exp(),
                 }
             })
@@ -366,6 +366,11 @@ fn crowded(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand], demand: &
         .collect();
     between(servers[demand.server].steps, demand.depth, together.max(1.0))
         * slowdown(servers, sharing, &used, demand.server)
+}
+
+/// `base` to a power that is mostly a whole number, which takes a fraction of the time.
+fn power(base: f64, exponent: f64) -> f64 {
+    if exponent.fract() == 0.0 { base.powi(exponent as i32) } else { base.powf(exponent) }
 }
 
 /// Time of a step of a mean number of streams.
