@@ -92,6 +92,10 @@ shows!(
     ]
 );
 shows!(
+    estimate_of_two_cards_explained,
+    ["estimate", "qwen3-32b", "--on", "2x RTX 3090", "--quant", "q4_k_m", "--explain"]
+);
+shows!(
     estimate_of_a_host_that_is_too_small,
     [
         "estimate",

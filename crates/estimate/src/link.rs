@@ -7,7 +7,7 @@ use crate::run::{Link, Run};
 
 /// All-reduces per layer of a tensor-parallel model: after attention and after the feed-forward
 /// part (Shoeybi et al. 2019, arXiv 1909.08053, section 3).
-const ALL_REDUCES_PER_LAYER: f64 = 2.0;
+pub const ALL_REDUCES_PER_LAYER: f64 = 2.0;
 
 /// Bytes of an activation on the wire.
 const ACTIVATION_BYTES: f64 = 2.0;

@@ -1,5 +1,7 @@
 //! How a model runs: on how many devices, joined by what, with what limits.
 
+use std::fmt;
+
 use localrig_facts::gpu::{BoxLink, GpuKind, NvLink, Segment};
 use localrig_facts::machine::Device;
 use localrig_facts::unit::{BytesPerSec, Seconds};
@@ -70,6 +72,24 @@ pub enum Link {
         /// Bandwidth of an all-reduce of a large one, each way.
         bandwidth: BytesPerSec,
     },
+}
+
+impl fmt::Display for Link {
+    /// In the words of an answer: `over PCIe through host memory at 31.5 GB/s each way`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (over, rate) = match *self {
+            Self::Ideal => return f.write_str("over a perfect link"),
+            Self::PciePeer(rate) => ("PCIe from card to card", rate),
+            Self::PcieHost(rate) => ("PCIe through host memory", rate),
+            Self::NvLink(rate) => ("NVLink", rate),
+            Self::Boxes(link) => (link.protocol.name(), link.gb_per_s_per_direction.into()),
+            Self::Measured { latency, bandwidth } => {
+                let (wait, rate) = (latency.get() * 1e6, bandwidth.to_gb_per_s());
+                return write!(f, "over a link measured at {wait:.0} us and {rate:.1} GB/s");
+            }
+        };
+        write!(f, "over {over} at {:.1} GB/s each way", rate.to_gb_per_s())
+    }
 }
 
 impl Link {

@@ -12,6 +12,7 @@ use localrig_estimate::prefill::prefill;
 use localrig_estimate::rate::{Rates, rates};
 use localrig_estimate::recipe::Recipe;
 use localrig_estimate::run::{Host, HostBandwidth, Link, Run, Split};
+use localrig_estimate::serving;
 use localrig_estimate::speculative::{Draft, time_per_token};
 use localrig_estimate::speed::faster;
 use localrig_estimate::work::Work;
@@ -174,6 +175,58 @@ proptest! {
     }
 
     #[test]
+    fn requests_beyond_the_slots_wait_and_add_nothing(
+        (model, stack) in any_stack(),
+        slots in 1u32..32,
+        waiting in 1u32..64,
+        prompt in 1.0..8_000.0f64,
+        generated in 2.0..1_000.0f64,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let run = run(work, rates, Split::SINGLE);
+        let load = |streams: u32, slots: Option<u32>| serving::Load {
+            prompt_tokens: prompt,
+            depth: prompt,
+            generated,
+            streams: f64::from(streams),
+            slots: slots.map(f64::from),
+            cached: false,
+        };
+        for served in [serving::generation, serving::wall, serving::wave] {
+            let of = |streams, slots| served(&run, constants, load(streams, slots));
+            let full = of(slots, None);
+            prop_assert_eq!(of(slots + waiting, Some(slots)), full);
+            // Slots that nobody waits for change nothing either.
+            prop_assert_eq!(of(slots, Some(slots + waiting)), full);
+        }
+    }
+
+    #[test]
+    fn prompts_that_lie_in_the_cache_are_never_slower(
+        (model, stack) in any_stack(),
+        streams in 1u32..64,
+        prompt in 1.0..16_000.0f64,
+        generated in 2.0..1_000.0f64,
+    ) {
+        let (work, (rates, constants)) = (&BENCH.works[model], &BENCH.stacks[stack]);
+        let run = run(work, rates, Split::SINGLE);
+        let load = |cached| serving::Load {
+            prompt_tokens: prompt,
+            depth: prompt,
+            generated,
+            streams: f64::from(streams),
+            slots: None,
+            cached,
+        };
+        let total = |cached| serving::wall(&run, constants, load(cached)).total;
+        prop_assert!(total(true) >= total(false) * (1.0 - 1e-12));
+        // A long prompt costs time, and one in the cache does not.
+        if prompt > 1_000.0 {
+            prop_assert!(total(true) > total(false));
+        }
+    }
+
+    #[test]
     fn a_draft_that_is_always_right_and_free_is_never_slower(
         (model, stack) in any_stack(),
         tokens in 1u32..6,
@@ -235,4 +288,8 @@ fn what_joins_devices_is_read_and_never_guessed() {
     let error = |gpu: &str| between(gpu).unwrap_err().to_string();
     assert_eq!(error("amd/strix-halo-apu"), "missing fact: link.boxes of gpu/amd/strix-halo-apu");
     assert_eq!(error("amd/rx-9070"), "missing fact: link.pcie_gen of gpu/amd/rx-9070");
+    let words = |gpu: &str| between(gpu).unwrap().to_string();
+    assert_eq!(words("nvidia/gb10"), "over RDMA over Ethernet at 25.0 GB/s each way");
+    assert_eq!(words("apple/apple-m2-ultra"), "over TCP at 5.0 GB/s each way");
+    assert_eq!(words("nvidia/rtx-3090"), "over PCIe through host memory at 31.5 GB/s each way");
 }

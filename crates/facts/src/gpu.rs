@@ -417,6 +417,17 @@ pub enum Protocol {
     Tcp,
 }
 
+impl Protocol {
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Roce => "RDMA over Ethernet",
+            Self::ThunderboltRdma => "RDMA over Thunderbolt",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
 /// How NVLink is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

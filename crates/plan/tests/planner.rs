@@ -12,7 +12,7 @@ use localrig_facts::region::Region;
 use localrig_facts::system::Form;
 use localrig_facts::{Catalog, PartialDate};
 use localrig_plan::answer::{Load, PlanAnswer, RankedMachine};
-use localrig_plan::candidate::{WallBasis, candidates_of};
+use localrig_plan::candidate::{WallBasis, candidates, candidates_of};
 use localrig_plan::check::{Check, Outcome};
 use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
@@ -193,6 +193,27 @@ fn a_machine_asked_for_alone_gets_what_the_plan_gives_it() {
         let alone = serde_json::to_value(planner.roles_on(&ranked.key).unwrap()).unwrap();
         assert_eq!(alone, serde_json::to_value(&ranked.roles).unwrap(), "{}", ranked.name);
     }
+}
+
+#[test]
+fn cards_of_a_build_are_estimated_in_the_slots_of_its_board() {
+    let home = requirement("home-office");
+    let market = market("2026-11-21");
+    let mut words = BTreeSet::new();
+    for one in candidates(&market, &home).unwrap() {
+        let Some((_, lanes)) = one.key.split_once(", x") else { continue };
+        let lanes = lanes.trim_end_matches(')').split("+x").map(|lanes| lanes.parse::<u32>().ok());
+        let lanes: Vec<_> = lanes.collect();
+        words.extend(lanes.clone());
+        let mut rest = lanes.into_iter();
+        for device in &one.machine.devices {
+            // Layers that are cut over cards wait for the narrowest of their slots.
+            let narrowest = rest.by_ref().take(device.count as usize).flatten().min();
+            assert_eq!(device.slot.lanes, narrowest, "{}", one.key);
+            assert!(device.slot.generation.is_some(), "{}", one.key);
+        }
+    }
+    assert!(words.is_superset(&BTreeSet::from([Some(4), Some(8), Some(16)])), "{words:?}");
 }
 
 #[test]

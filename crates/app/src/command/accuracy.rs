@@ -33,7 +33,8 @@ enum Action {
     },
     /// Predictions of speed beside measurements, row by row
     Speed {
-        /// Rows with the columns of `measured/speed.csv`
+        /// Rows with the columns of `catalog/measured/speed.csv`, which `catalog/README.md` explains;
+        /// `row_id`, `hardware_id`, `engine`, `model_id`, `quant` and `phase` are required
         #[arg(long, value_name = "FILE.csv")]
         rows: PathBuf,
         /// Where the predictions go

@@ -5,8 +5,9 @@ use localrig_facts::Basis;
 use super::{Alone, Pace, Stage, bandwidth_words};
 use crate::decode::{Step, kernels, layer_weight};
 use crate::fit::interval::Kind;
+use crate::link::ALL_REDUCES_PER_LAYER;
 use crate::parameter::{Constants, Parameter};
-use crate::run::HostBandwidth;
+use crate::run::{HostBandwidth, Link, Split};
 use crate::setup::{Setup, stack_word};
 use crate::term::Term;
 use crate::work::Work;
@@ -91,12 +92,7 @@ impl Pace<'_> {
         if let Some(formula) = self.host_formula(constants) {
             add("host", formula, step.host, &[own]);
         }
-        let split = stage.split;
-        let link = format!(
-            "{} layers one after the other, {} slices side by side, joined by {:?}",
-            split.stages, split.tensor, split.link
-        );
-        add("devices", link, step.link, &[device, own]);
+        add("devices", devices_words(stage), step.link, &[device, own]);
         terms.push(Term::new(
             "step",
             "memory and arithmetic overlapped, plus the rest",
@@ -273,6 +269,28 @@ impl Pace<'_> {
             (constants[Parameter::HostBatchRead] - 1.0) * 100.0,
         ))
     }
+}
+
+/// How devices share the work and what joins them.
+fn devices_words(stage: &Stage<'_>) -> String {
+    let Split { stages, tensor, link, .. } = stage.split;
+    let shared = match (stages, tensor) {
+        (_, 1) => format!("activations handed on by {} of {stages} devices", stages - 1),
+        (1, _) => format!("{ALL_REDUCES_PER_LAYER} all-reduces a layer among {tensor} devices"),
+        _ => format!(
+            "{ALL_REDUCES_PER_LAYER} all-reduces a layer among {tensor} devices of each of {stages} \
+             stages"
+        ),
+    };
+    let slot = stage.device.slot;
+    let over_pcie = matches!(link, Link::PciePeer(_) | Link::PcieHost(_));
+    // Said because the slots of a machine may be slower, and nobody named them.
+    let assumed = if over_pcie && (slot.generation.is_none() || slot.lanes.is_none()) {
+        "; slots not given, taken to be as fast as the cards"
+    } else {
+        ""
+    };
+    format!("{shared}, {link}{assumed}")
 }
 
 /// What several streams add to unpacking.
