@@ -36,7 +36,7 @@ fn the_home_office_runs_on_two_cards() {
     exit 0
     HOME OFFICE: ONE MAIN CODING AGENT, FOUR SUB-AGENTS, SCREENSHOTS ON 2X NVIDIA RTX PRO 6000 BLACKWELL WORKSTATION EDITION
 
-    While everything runs, main gets 140 tok/s per stream; sub-agent gets 100 tok/s per stream; vision
+    While everything runs, main gets 140 tok/s per stream; sub-agent gets 95 tok/s per stream; vision
     gets 100 tok/s per stream.
 
     Roles
@@ -45,11 +45,11 @@ fn the_home_office_runs_on_two_cards() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    main             1   140 (130 to 140; 89 to      110     60   0.46   6.2  8.5   10    91 %   100 %
+    main             1   140 (130 to 140; 91 to      110     60   0.46   6.1  8.5  9.9    91 %   100 %
                                            210)
-    sub-agent        4    100 (92 to 110; 75 to       57    130   0.26   2.4  9.3   27    88 %   100 %
-                                           130)
-    vision        open   100 (100 to 100; 83 to       77     11   0.30  0.49  9.7   11    30 %   100 %
+    sub-agent        4     95 (88 to 100; 76 to       48    130   0.25   2.8  9.6   29    87 %   100 %
+                                           140)
+    vision        open   100 (100 to 100; 84 to       77     11   0.31  0.49  9.7   11    30 %   100 %
                                            130)
 
     Machine
@@ -59,14 +59,14 @@ fn the_home_office_runs_on_two_cards() {
     ---------------------------------------------------------------------------------------------------
     gpt-oss-120b BF16 with MXFP4        NVIDIA RTX PRO 6000 Blackwell       100 %  131,072    0      0
     experts on llama.cpp                Workstation Edition
-    Qwen3-Coder-30B-A3B-Instruct        NVIDIA RTX PRO 6000 Blackwell        93 %  131,072    0      0
+    Qwen3-Coder-30B-A3B-Instruct        NVIDIA RTX PRO 6000 Blackwell        87 %  131,072    0      0
     Q4_K_M on llama.cpp                 Workstation Edition
     Qwen2.5-VL-7B-Instruct Q4_K_M on    NVIDIA RTX PRO 6000 Blackwell        10 %   65,536    0      0
     llama.cpp                           Workstation Edition
 
     - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 60 %, about 520 W while busy,
       idle power not recorded
-    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 77 %, about 520 W while busy,
+    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 78 %, about 520 W while busy,
       idle power not recorded
 
     2 replicates of 900 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
@@ -91,7 +91,7 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    chat       10  180 (170 to 180; 140 to 220)      140     75  0.036  0.36  5.6  7.6    84 %   100 %
+    chat       10  180 (180 to 180; 140 to 220)      140     75  0.036  0.36  5.5  7.7    84 %   100 %
 
     Machine
 
@@ -108,11 +108,11 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                 per     in  token   ms
              stream    all      s
     ---------------------------------------------------------------------------------------------------
-          2     180     14  0.027  5.4
-          3     180     22  0.035  5.4
-          4     180     29  0.033  5.4
-          6     180     45  0.034  5.5
-          8     180     60  0.037  5.5
+          2     190     14  0.027  5.4
+          3     190     22  0.035  5.4
+          4     180     29  0.035  5.4
+          6     180     45  0.034  5.4
+          8     180     60  0.036  5.5
          12       -      -      -    -  device 0 (NVIDIA GeForce RTX 5090): 32.2 GiB needed, 32.0 GiB
                                         usable less 1.0 GiB to be kept free
 
@@ -170,7 +170,7 @@ fn more_than_can_be_done_is_called_saturated() {
                                                 5 %     in    token s              ms               limits
                                                        all
     -------------------------------------------------------------------------------------------------------
-    chat     open  32 (32 to 34; 26 to 41)       32    120  saturated  saturated   26   26     0 %   100 %
+    chat     open  32 (32 to 34; 25 to 41)       32    120  saturated  saturated   26   26     0 %   100 %
 
     Machine
 

@@ -63,6 +63,8 @@ struct OpenRow {
     format: String,
     rate_per_s: f64,
     requests: u32,
+    burstiness: f64,
+    most_at_once: Option<u32>,
     prompt_tokens: f64,
     output_tokens: f64,
     output_tok_per_s: f64,
@@ -171,7 +173,8 @@ fn scenario(
     for server in &mut scenario.servers {
         let decode = 1.0 / speed / server.steps.decode(depth, 1).get();
         let prefill = single.prompt.map_or(decode, |(tokens, speed)| {
-            f64::from(tokens) / speed / server.steps.prefill(tokens, 0).get()
+            let simulated = server.steps.prompt(tokens, server.engine.prompt_step());
+            f64::from(tokens) / speed / simulated.get()
         });
         server.steps = server.steps.calibrated(decode, prefill);
     }
@@ -317,12 +320,18 @@ fn mean_speed(gaps: &Histogram) -> Option<Seconds> {
 fn open_deviation(catalog: &Catalog, row: &OpenRow, calibrated: bool) -> Option<Deviation> {
     // Lengths are known by their means and, roughly, their range.
     let even = |mean: f64| format!("{{ low = {:.0}, high = {:.0} }}", mean * 0.1, mean * 1.9);
+    let arrivals = match row.most_at_once {
+        // More come than can be answered, so that as many as the tool allows are always there.
+        Some(most) => format!("[role.closed]\nstreams = {most}\nthink_s = {{ fixed = 0 }}\n"),
+        None => format!(
+            "[role.open]\narrival = \"gamma\"\nburstiness = {}\nrate_per_s = {}\n",
+            row.burstiness, row.rate_per_s
+        ),
+    };
     let workload = workload(&format!(
-        "name = \"row\"\n[run]\n[[role]]\nname = \"load\"\ncontext_tokens = {:.0}\n[role.open]\n\
-         arrival = \"gamma\"\nburstiness = 0.7\nrate_per_s = {}\nrequests = {}\n\
-         prompt_tokens = {}\noutput_tokens = {}\n",
+        "name = \"row\"\n[run]\n[[role]]\nname = \"load\"\ncontext_tokens = {:.0}\n{arrivals}\
+         requests = {}\nprompt_tokens = {}\noutput_tokens = {}\n",
         (row.prompt_tokens + row.output_tokens) * 2.0,
-        row.rate_per_s,
         row.requests,
         even(row.prompt_tokens),
         even(row.output_tokens),

@@ -236,6 +236,15 @@ impl StepTable {
         Seconds::new((line(&self.prompt, f64::from(tokens)) + attention) * 1e-9)
     }
 
+    /// Time to read a prompt of `tokens` in steps of at most `step` tokens, as an engine does that has
+    /// nothing else to do.
+    pub fn prompt(&self, tokens: u32, step: u32) -> Seconds {
+        let step = step.max(1);
+        let chunks = (0..tokens).step_by(step as usize);
+        let of = |depth: u32| self.prefill(step.min(tokens - depth), depth).get();
+        Seconds::new(chunks.map(of).sum())
+    }
+
     /// Time to encode an image.
     pub fn image(&self, tokens: u32) -> Seconds {
         Seconds::new(f64::from(tokens) * self.image * 1e-9)
@@ -337,6 +346,8 @@ pub(crate) mod tests {
             prop_assert!(near(table.decode(depth, streams).to_us(), decode));
             let prefill = 2_000.0 + t * 100.0 + t * d / 1e3;
             prop_assert!(near(table.prefill(tokens, depth).to_us(), prefill));
+            let halves = table.prefill(tokens, 0) + table.prefill(tokens, tokens);
+            prop_assert!(near(table.prompt(2 * tokens, tokens).to_us(), halves.to_us()));
             let batch = Batch { decode: vec![depth; streams as usize], ..Batch::default() };
             prop_assert!(near(table.cost(&batch).duration.to_us(), decode));
         }

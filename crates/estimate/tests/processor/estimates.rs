@@ -177,7 +177,7 @@ fn measured_rows_are_met() {
         writeln!(table, "{what:<32} {}", one.line()).unwrap();
     }
     insta::assert_snapshot!(table, @"
-    dense, generation                26 rows  median  -4.4 %  median error 13.0 %   92 % inside the interval
+    dense, generation                26 rows  median  -4.4 %  median error 13.0 %   88 % inside the interval
     dense, generation with context    5 rows  median  -2.1 %  median error  2.2 %  100 % inside the interval
     dense, prompts                   25 rows  median  +2.5 %  median error 20.1 %  100 % inside the interval
     mixture, generation              12 rows  median  +7.0 %  median error 15.8 %  100 % inside the interval

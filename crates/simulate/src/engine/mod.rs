@@ -51,6 +51,15 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Most tokens of a prompt in a step.
+    pub const fn prompt_step(&self) -> u32 {
+        match self {
+            Self::Vllm(options) => options.budget,
+            Self::Llama(options) => options.batch,
+            Self::Mlx(options) => options.chunk,
+        }
+    }
+
     /// The policy, ready to start.
     pub fn policy(&self) -> Box<dyn Policy> {
         match self {
