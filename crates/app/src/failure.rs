@@ -19,6 +19,7 @@ use localrig_facts::catalog::ENTRY_FOLDERS;
 use localrig_facts::document::DocumentError;
 use localrig_facts::machine::MachineError;
 use localrig_facts::resolve::ResolveError;
+use localrig_plan::build::PartsError;
 use localrig_plan::configuration::ConfigurationError;
 use localrig_plan::drift::DriftError;
 use localrig_plan::option::OptionError;
@@ -147,7 +148,18 @@ impl From<ConfigError> for Failure {
 impl From<ConfigurationError> for Failure {
     fn from(error: ConfigurationError) -> Self {
         match error {
-            ConfigurationError::Catalog(error) => error.into(),
+            ConfigurationError::Catalog(error)
+            | ConfigurationError::Parts(PartsError::Catalog(error)) => error.into(),
+            ConfigurationError::Parts(error) => Self::new(INPUT, error.to_string()).hint(
+                "`localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts",
+            ),
+            ConfigurationError::NoSuchBase { ref others, .. } => {
+                let others =
+                    others.iter().map(|key| format!("`localrig build \"{key}\"`")).collect();
+                Self::new(INPUT, error.to_string()).details(others).hint(
+                    "it is built as listed, or with parts of your own from a file by `--lock`",
+                )
+            }
             other => Self::new(INPUT, other.to_string())
                 .hint("name cards (\"2x RTX 5090\") or a system (\"Mac Studio M3 Ultra 256 GB\")"),
         }

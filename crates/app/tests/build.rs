@@ -170,3 +170,114 @@ fn what_cannot_be_built_is_said() {
     hint: `localrig build MACHINE --lock FILE` writes such a file
     "#);
 }
+
+/// A locked build with other parts: the id of each role, and the machine.
+fn with_parts(lock: &str, machine: &str, parts: &[(&str, &str)]) -> String {
+    let mut lock: Value = serde_json::from_str(lock).unwrap();
+    lock["machine"] = machine.into();
+    for part in lock["configuration"]["parts"].as_array_mut().unwrap() {
+        let role = part["role"].as_str().unwrap();
+        if let Some((_, id)) = parts.iter().find(|(of, _)| *of == role) {
+            part["id"] = (*id).into();
+        }
+    }
+    lock.to_string()
+}
+
+#[test]
+fn a_locked_build_keeps_its_parts_and_parts_that_do_not_fit_are_refused_by_their_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("parts.toml");
+    let path = file.to_str().unwrap();
+    let lock = |machine: &str, day: &str| {
+        run(folder.path(), &["build", machine, "--lock", path, "--as-of", day]);
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let ids = |text: &str, at: &str| -> Vec<String> {
+        let answer: Value = serde_json::from_str(text).unwrap();
+        let parts = answer.pointer(at).unwrap().as_array().unwrap().clone();
+        parts.iter().map(|part| part["id"].as_str().unwrap().to_owned()).collect()
+    };
+    // Nine months later another SSD is the cheapest; the machine is still the one that was locked.
+    let one = lock("RTX PRO 6000 Workstation", "2026-02-17");
+    let (_, again, _) = run(folder.path(), &["build", path, "--format", "json"]);
+    assert_eq!(ids(&again, "/parts"), ids(&one, "/configuration/parts"));
+    let (_, anew, _) =
+        run(folder.path(), &["build", "RTX PRO 6000 Workstation", "--format", "json"]);
+    assert_ne!(ids(&anew, "/parts"), ids(&one, "/configuration/parts"));
+
+    let refused = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let (code, _, said) = run(folder.path(), &["build", path]);
+        assert_eq!(code, 5, "{said}");
+        said
+    };
+    let two = lock("2x gpu/nvidia/rtx-5090 (TRX50, x16+x16)", "2026-11-21");
+    let said = [
+        refused(with_parts(&two, "2x RTX 5090", &[("memory", "memory/kf556c40bbk2-64")])),
+        refused(with_parts(&one, "4x RTX 3090", &[])),
+        refused(with_parts(&two, "2x RTX 5090", &[("power supply", "psu/bq-pure-power-13m-1000")])),
+        refused(with_parts(&two, "L40S", &[])),
+    ];
+    insta::assert_snapshot!(said.join(""), @"
+    error: this machine does not work
+      memory: DDR5 UDIMM does not work in a board for DDR5 RDIMM
+    hint: the rules are listed under Checks
+    error: this machine does not work
+      slots: 4 cards, 2 slots of at least four lanes
+    hint: the rules are listed under Checks
+    error: this machine does not work
+      power supply: 1,575 of 1,000 W sustained
+    hint: the rules are listed under Checks
+    error: this machine does not work
+      airflow: a passive card needs a server chassis
+    hint: the rules are listed under Checks
+    ");
+
+    // What is no part, what is not there, and what is no lock is said as such.
+    let wrong = |text: String| {
+        std::fs::write(&file, text).unwrap();
+        let (code, _, said) = run(folder.path(), &["build", path]);
+        assert_eq!(code, 3, "{said}");
+        said.replace(path, "FILE")
+    };
+    let said = [
+        wrong(with_parts(&two, "2x RTX 5090", &[("case", "case/nothing")])),
+        wrong(with_parts(&two, "2x RTX 5090", &[("case", "psu/bq-pure-power-13m-1000")])),
+        wrong("[machine]\n".to_owned()),
+    ];
+    insta::assert_snapshot!(said.join(""), @"
+    error: `case/nothing` is no part of the catalog
+    hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
+    error: there is no case among the parts
+    hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
+    error: FILE: expected value at line 1 column 2
+    hint: `localrig build MACHINE --lock FILE` writes such a file
+    ");
+}
+
+#[test]
+fn a_base_system_that_there_is_not_is_no_other_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "2x gpu/nvidia/rtx-5090 (AM5, x8+x8)";
+    let (code, out, said) = run(folder.path(), &["build", key]);
+    assert_eq!((code, out.as_str()), (3, ""));
+    insta::assert_snapshot!(said, @r#"
+    error: no base system makes 2x gpu/nvidia/rtx-5090 (AM5, x8+x8)
+      `localrig build "2x gpu/nvidia/rtx-5090 (TRX50, x16+x16)"`
+      `localrig build "2x gpu/nvidia/rtx-5090 (AM5, x16+x4)"`
+    hint: it is built as listed, or with parts of your own from a file by `--lock`
+    "#);
+}
+
+#[test]
+fn more_boxes_than_the_maker_joins_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, said) = run(folder.path(), &["build", "4x DGX Spark"]);
+    assert_eq!(code, 5, "{said}");
+    insta::assert_snapshot!(said, @"
+    error: this machine does not work
+      cluster link: 4 units; 3 are the most in the maker's guides
+    hint: the rules are listed under Checks
+    ");
+}

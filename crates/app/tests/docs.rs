@@ -84,3 +84,8 @@ fn readme() {
 fn cli_reference() {
     check("docs/cli.md");
 }
+
+#[test]
+fn comparison() {
+    check("docs/compare.md");
+}

@@ -293,3 +293,17 @@ fn an_unknown_key_in_the_configuration_is_named() {
     let said = home.fails(&["price", "fetch", "define-7"]);
     assert!(said.contains("unknown key `topreise_site`"), "{said}");
 }
+
+#[test]
+fn a_slip_of_a_finger_is_held_and_stored_only_when_it_is_sure() {
+    let home = Home::new();
+    let set = ["price", "set", "rtx 5090", "2,5", "--shop", "digitec"];
+    insta::assert_snapshot!(home.fails(&set), @"
+    3: error: CHF 2.50 is 0.0 % of the USD 5,409 of 2026-09
+    hint: nothing was stored; `--sure` stores it all the same
+    ");
+    let shown = home.ok(&["price", "show", "rtx 5090"]);
+    assert!(!shown.contains("CHF 2.50"), "{shown}");
+    let said = home.ok(&[&set[..], &["--sure", "--date", "2026-11-20"]].concat());
+    insta::assert_snapshot!(said, @"- Stored: NVIDIA GeForce RTX 5090, CHF 2.50 by digitec, 2026-11-20, new");
+}

@@ -162,9 +162,26 @@ fn a_check_finds_nothing_until_something_changes_and_an_update_keeps_own_text() 
     assert_eq!(report(folder.path(), &["--update"]), Some(0));
     assert_eq!(std::fs::read_to_string(&readme).unwrap(), format!("Mine.\n\n{text}"));
     assert!(folder.path().join("CHANGELOG.md").exists());
+    let log = std::fs::read_to_string(folder.path().join("CHANGELOG.md")).unwrap();
     std::fs::write(folder.path().join("tiers.md"), "My own page").unwrap();
     assert_eq!(report(folder.path(), &["--update"]), Some(3));
     assert_eq!(std::fs::read_to_string(folder.path().join("tiers.md")).unwrap(), "My own page");
+    // What was kept was not rewritten, and would not be.
+    assert_eq!(std::fs::read_to_string(folder.path().join("CHANGELOG.md")).unwrap(), log);
+    assert_eq!(report(folder.path(), &["--check"]), Some(3));
+}
+
+#[test]
+fn an_update_of_a_site_keeps_what_stands_around_its_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = ["--format", "html"];
+    assert_eq!(report(folder.path(), &site), Some(0));
+    let page = folder.path().join("claims.html");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let edited = format!("{}<!-- mine -->\n", text.replace("<h1", "<h1 id=\"old\""));
+    std::fs::write(&page, edited).unwrap();
+    assert_eq!(report(folder.path(), &[&site[..], &["--update"]].concat()), Some(0));
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), format!("{text}<!-- mine -->\n"));
 }
 
 /// Lines of a text that another has not.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use localrig_facts::calibration::{BaseRule, MachineConstants};
 use localrig_facts::catalog::Table;
 use localrig_facts::gpu::Gpu;
+use localrig_facts::model::Model;
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
-use localrig_facts::{CatalogError, Id};
+use localrig_facts::{Catalog, CatalogError, Id};
 use serde::Serialize;
 
 use crate::check::{self, Check, Outcome};
@@ -107,10 +108,42 @@ pub struct Shelf<'a> {
     disks: Vec<Offered<'a, Storage>>,
     /// What the machine draws beside cards and processor, and what a supply passes on.
     pub(crate) constants: &'a MachineConstants,
+    /// Attention heads of every model of the catalog, to see what engines can cut over cards.
+    pub(crate) heads: Vec<u64>,
     /// For each board, by index, the processors that fit it.
     cpus_of: Vec<Vec<usize>>,
     /// For each socket and each case, by index, the cheapest cooler that fits both.
     cooler_for: BTreeMap<(&'a str, usize), usize>,
+}
+
+/// A part that somebody has decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedPart {
+    /// The part.
+    pub id: Id,
+    /// How many of it.
+    pub count: u32,
+}
+
+/// Why parts that somebody has decided on make no machine.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartsError {
+    /// The catalog has no such part.
+    #[error("`{id}` is no part of the catalog")]
+    Unknown {
+        /// Its id.
+        id: Id,
+    },
+    /// A part that every machine has is not among them.
+    #[error("there is no {kind} among the parts")]
+    Missing {
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A catalog file is broken.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
 }
 
 /// What the search looks for, in its order: the stage that was never passed is what is lacking.
@@ -145,6 +178,7 @@ impl<'a> Shelf<'a> {
             coolers: offered(market, market.catalog.all()?),
             disks: offered(market, market.catalog.all()?),
             constants: market.catalog.machine_constants()?,
+            heads: heads(market.catalog)?,
             cpus_of: Vec::new(),
             cooler_for: BTreeMap::new(),
         };
@@ -215,6 +249,41 @@ impl<'a> Shelf<'a> {
         best.map(|choice| choice.base(cards)).ok_or(NoBase { missing: STAGES[reached] })
     }
 
+    /// The base system of these very parts, whether they fit together or not: the rules say so.
+    ///
+    /// # Errors
+    /// When a part is not in the catalog, or there is none of a kind that every machine has.
+    pub fn base_of(&self, parts: &[FixedPart], cards: &[&Gpu]) -> Result<Base<'a>, PartsError> {
+        let known = |id: &Id| {
+            let has = [
+                has(&self.cpus, id),
+                has(&self.boards, id),
+                has(&self.kits, id),
+                has(&self.psus, id),
+                has(&self.cases, id),
+                has(&self.coolers, id),
+                has(&self.disks, id),
+            ];
+            has.contains(&true)
+        };
+        if let Some(unknown) = parts.iter().find(|part| !known(&part.id)) {
+            return Err(PartsError::Unknown { id: unknown.id.clone() });
+        }
+        let (kit, kits) = named(&self.kits, parts, "memory")?;
+        let choice = Choice {
+            constants: self.constants,
+            board: named(&self.boards, parts, "board")?.0,
+            kit,
+            kits,
+            cpu: named(&self.cpus, parts, "processor")?.0,
+            psu: named(&self.psus, parts, "power supply")?.0,
+            case: named(&self.cases, parts, "case")?.0,
+            cooler: named(&self.coolers, parts, "cooler")?.0,
+            disk: named(&self.disks, parts, "SSD")?.0,
+        };
+        Ok(choice.base(cards))
+    }
+
     fn memory(&self, board: &Motherboard, gib: f64) -> Option<(&Offered<'a, Memory>, u32)> {
         let kits = self
             .kits
@@ -266,6 +335,28 @@ impl<'a> Shelf<'a> {
             })
             .min_by_key(|(case, cooler)| (sum([case.cost(1), cooler.cost(1)]), case.id, cooler.id))
     }
+}
+
+fn has<T>(offered: &[Offered<'_, T>], id: &Id) -> bool {
+    offered.iter().any(|one| one.id == id)
+}
+
+/// The part of a kind that is named, and how many of it.
+fn named<'s, 'a, T>(
+    offered: &'s [Offered<'a, T>],
+    parts: &[FixedPart],
+    kind: &'static str,
+) -> Result<(&'s Offered<'a, T>, u32), PartsError> {
+    let of_kind = |part: &FixedPart| {
+        offered.iter().find(|one| *one.id == part.id).map(|one| (one, part.count))
+    };
+    parts.iter().find_map(of_kind).ok_or(PartsError::Missing { kind })
+}
+
+/// Attention heads of the catalog's models, as far as they are recorded.
+fn heads(catalog: &Catalog) -> Result<Vec<u64>, CatalogError> {
+    let models = catalog.all::<Model>()?;
+    Ok(models.values().filter_map(|model| model.dims.get("heads").copied()).collect())
 }
 
 fn has_slots(cards: &[&Gpu], board: &Motherboard, needs: BaseNeeds) -> bool {

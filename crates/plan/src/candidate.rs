@@ -1,7 +1,6 @@
 //! Machines that could be bought: systems in their variants, clusters of them, and PC builds of
 //! one, two or four cards.
 
-use localrig_facts::calibration::MachineConstants;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, Status};
 use localrig_facts::machine::{Device, Machine, PcieSlot, machine_of_variant};
 use localrig_facts::price::Condition;
@@ -12,7 +11,7 @@ use localrig_facts::unit::{Bytes, Watts};
 use localrig_facts::{Catalog, CatalogError, Id, Money, Note, PartialDate};
 use serde::Serialize;
 
-use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
+use crate::build::{Base, BaseNeeds, FixedPart, Line, NoBase, PartsError, Shelf};
 use crate::check::{self, Check, Outcome};
 use crate::figure::grouped;
 use crate::noise::{MachineNoise, of_cards};
@@ -175,17 +174,47 @@ pub fn candidates_of<'a>(
     if machine.devices.iter().any(|device| device.gpu.kind != GpuKind::Card) {
         return Ok(Vec::new());
     }
-    let prices: Vec<Result<Price, NoPrice>> =
-        machine.devices.iter().map(|device| site.card_price(device.id, device.gpu)).collect();
-    let cards: Vec<Card<'_, 'a>> = machine
-        .devices
-        .iter()
-        .zip(&prices)
-        .map(|(device, price)| Card { id: device.id, gpu: device.gpu, count: device.count, price })
-        .collect();
+    let prices = site.card_prices(machine);
     let mut found = Vec::new();
-    site.build(&Shelf::new(market)?, &cards, &mut found);
+    site.build(&Shelf::new(market)?, &cards_of(machine, &prices), &mut found);
     Ok(found)
+}
+
+/// Cards in a base system of these very parts, whether they fit or not: the rules say so.
+///
+/// # Errors
+/// When a part is missing or unknown, or a catalog file is broken.
+pub fn candidate_of_parts<'a>(
+    market: &Market<'a>,
+    requirement: &Requirement,
+    machine: &Machine<'a>,
+    parts: &[FixedPart],
+) -> Result<Candidate<'a>, PartsError> {
+    let socket = market.region.sockets.iter().find(|one| one.kind == requirement.power.socket);
+    let site = Site { market, requirement, socket };
+    let (shelf, prices) = (Shelf::new(market)?, site.card_prices(machine));
+    let cards = cards_of(machine, &prices);
+    let all = each(&cards);
+    let base = shelf.base_of(parts, &all)?;
+    Ok(site.around(&cards, &all, Ok(base), &shelf))
+}
+
+fn cards_of<'m, 'a>(
+    machine: &Machine<'a>,
+    prices: &'m [Result<Price, NoPrice>],
+) -> Vec<Card<'m, 'a>> {
+    let card = |(device, price): (&Device<'a>, &'m Result<Price, NoPrice>)| Card {
+        id: device.id,
+        gpu: device.gpu,
+        count: device.count,
+        price,
+    };
+    machine.devices.iter().zip(prices).map(card).collect()
+}
+
+/// Every single card.
+fn each<'a>(cards: &[Card<'_, 'a>]) -> Vec<&'a Gpu> {
+    cards.iter().flat_map(|card| std::iter::repeat_n(card.gpu, card.count as usize)).collect()
 }
 
 /// Where the machine is bought and stands.
@@ -198,6 +227,10 @@ struct Site<'m, 'a> {
 impl<'a> Site<'_, 'a> {
     fn is_out(&self, released: Option<PartialDate>) -> bool {
         released.is_none_or(|released| released.earliest() <= self.market.date)
+    }
+
+    fn card_prices(&self, machine: &Machine<'_>) -> Vec<Result<Price, NoPrice>> {
+        machine.devices.iter().map(|device| self.card_price(device.id, device.gpu)).collect()
     }
 
     fn card_price(&self, id: &Id, gpu: &Gpu) -> Result<Price, NoPrice> {
@@ -258,13 +291,16 @@ impl<'a> Site<'_, 'a> {
             .map(|one| Wall { power_w: one.power_w * f64::from(units), ..one });
         let mut checks: Vec<Check> = self.wall_check(wall.as_ref()).into_iter().collect();
         if let (Some(cluster), true) = (&system.cluster, units > 1) {
-            checks.push(Check {
-                rule: "cluster link",
-                outcome: Outcome::NotChecked,
-                reason: format!(
+            checks.push(if units > cluster.max_units {
+                let most = cluster.max_units;
+                let reason = format!("{units} units; {most} are the most in the maker's guides");
+                check::check("cluster link", Outcome::Fail, reason)
+            } else {
+                let reason = format!(
                     "{}; the cable (and a switch beyond two units) is not priced",
                     cluster.link
-                ),
+                );
+                check::check("cluster link", Outcome::NotChecked, reason)
             });
         }
         let class = system.noise.as_ref().and_then(localrig_facts::noise::Noise::class);
@@ -307,14 +343,11 @@ impl<'a> Site<'_, 'a> {
     }
 
     fn wall_check(&self, wall: Option<&Wall>) -> Option<Check> {
-        Some(match wall {
-            Some(wall) => check::wall_socket(wall, self.socket?),
-            None => Check {
-                rule: check::WALL_SOCKET,
-                outcome: Outcome::NotChecked,
-                reason: "power of the machine not recorded".to_owned(),
-            },
-        })
+        let Some(wall) = wall else {
+            let reason = "power of the machine not recorded";
+            return Some(check::check(check::WALL_SOCKET, Outcome::NotChecked, reason));
+        };
+        Some(check::wall_socket(wall, self.socket?))
     }
 
     fn builds(&self, found: &mut Vec<Candidate<'a>>) -> Result<(), CatalogError> {
@@ -375,10 +408,7 @@ impl<'a> Site<'_, 'a> {
     /// The cheapest build around the cards, and the cheapest with at least eight lanes for each of
     /// them where that is another one.
     fn build(&self, shelf: &Shelf<'a>, cards: &[Card<'_, 'a>], found: &mut Vec<Candidate<'a>>) {
-        let all: Vec<&Gpu> = cards
-            .iter()
-            .flat_map(|card| std::iter::repeat_n(card.gpu, card.count as usize))
-            .collect();
+        let all = each(cards);
         let needs = BaseNeeds::for_cards(&shelf.constants.bases, all.len());
         let cheapest = needs.map_or_else(
             || Err(NoBase { missing: "rule on memory and SSD for so many cards" }),
@@ -390,8 +420,8 @@ impl<'a> Site<'_, 'a> {
         let wide = (all.len() > 1 && narrow)
             .then(|| shelf.cheapest(&all, BaseNeeds { full_lanes: true, ..needs? }).ok())
             .flatten();
-        found.extend(wide.map(|base| self.around(cards, &all, Ok(base), shelf.constants)));
-        found.push(self.around(cards, &all, cheapest, shelf.constants));
+        found.extend(wide.map(|base| self.around(cards, &all, Ok(base), shelf)));
+        found.push(self.around(cards, &all, cheapest, shelf));
     }
 
     fn around(
@@ -399,8 +429,9 @@ impl<'a> Site<'_, 'a> {
         cards: &[Card<'_, 'a>],
         all: &[&Gpu],
         base: Result<Base<'a>, NoBase>,
-        constants: &MachineConstants,
+        shelf: &Shelf<'a>,
     ) -> Candidate<'a> {
+        let constants = shelf.constants;
         let slots = base
             .as_ref()
             .map_or_else(|_| Vec::new(), |base| check::long_slots(base.board, all.len()));
@@ -454,14 +485,11 @@ impl<'a> Site<'_, 'a> {
         let (mut checks, noise) = match &base {
             Ok(base) => (base.checks.clone(), of_cards(all, base.case, &constants.noise)),
             Err(error) => (
-                vec![Check {
-                    rule: "base system",
-                    outcome: Outcome::Fail,
-                    reason: error.to_string(),
-                }],
+                vec![check::check("base system", Outcome::Fail, error.to_string())],
                 MachineNoise { class: None, basis: "no base system".to_owned() },
             ),
         };
+        checks.extend(check::tensor_split(all.len(), &shelf.heads));
         checks.extend(self.wall_check(wall.as_ref()));
         if let (Ok(base), Some(above)) = (&base, self.market.region.c19_above_w) {
             checks.push(check::cord(base.psu, above));
@@ -589,6 +617,9 @@ fn growth(cards: &[&Gpu], base: Option<&Base<'_>>, rest: Watts) -> String {
                 format!(" and a supply for {} W sustained", grouped(power.get().round() as i64))
             });
             format!("add a second card: needs a second long slot{power}")
+        }
+        (2, _) if check::long_slots(base.board, 4).len() >= 4 => {
+            "add two more cards: the board has the slots; case and supply may have to go".to_owned()
         }
         (2, _) => "beyond two cards: a workstation or server board, new case and supply".to_owned(),
         _ => "full: replace cards by larger ones".to_owned(),

@@ -50,10 +50,27 @@ pub struct Check {
     pub outcome: Outcome,
     /// Why.
     pub reason: String,
+    /// What the rule rests on; the attributes it compares have their sources in the parts' entries.
+    pub source: &'static str,
 }
 
-fn check(rule: &'static str, outcome: Outcome, reason: impl Into<String>) -> Check {
-    Check { rule, outcome, reason: reason.into() }
+pub(crate) fn check(rule: &'static str, outcome: Outcome, reason: impl Into<String>) -> Check {
+    Check { rule, outcome, reason: reason.into(), source: source_of(rule) }
+}
+
+/// What a rule rests on beside the parts' entries.
+fn source_of(rule: &str) -> &'static str {
+    match rule {
+        "slots" => "entries; PCI-SIG, PCI Express Base Specification",
+        "power supply" => "entries; Intel, ATX 3.1 design guide (336521)",
+        "plugs" => "entries; PCI-SIG, Card Electromechanical Specification",
+        "cut of matrices" => "the catalog's models",
+        "airflow" => "entries; judgement (`calibration/machine`)",
+        "cord" | WALL_SOCKET => "the region's entry",
+        "cluster link" => "the maker's guides",
+        "base system" => "the catalog's parts",
+        _ => "entries",
+    }
 }
 
 fn pass_if(rule: &'static str, holds: bool, reason: impl Into<String>) -> Check {
@@ -120,7 +137,10 @@ pub fn slots(cards: &[&Gpu], board: &Motherboard) -> Check {
         );
     }
     let used = || slots[..cards.len()].iter().map(|slot| slot.lanes);
-    let words = lanes(cards, board);
+    let generation =
+        slots[..cards.len()].iter().filter_map(|slot| slot.generation).reduce(f64::min);
+    let generation = generation.map_or_else(String::new, |one| format!(", PCIe {one:.1}"));
+    let words = lanes(cards, board) + &generation;
     if used().any(|lanes| lanes.is_none()) {
         return check(RULE, Outcome::NotChecked, format!("{words}: lanes of a slot not recorded"));
     }
@@ -232,6 +252,26 @@ pub fn gap(cards: &[&Gpu], board: &Motherboard) -> Option<Check> {
     })
 }
 
+/// Engines cut the matrices of a layer over cards by whole heads: how many models allow it.
+///
+/// `None` for a single card.
+pub fn tensor_split(cards: usize, heads: &[u64]) -> Option<Check> {
+    const RULE: &str = "cut of matrices";
+    /// Share of the models that makes a number of cards a good one.
+    const MOST: f64 = 0.9;
+    if cards < 2 || heads.is_empty() {
+        return None;
+    }
+    let even = heads.iter().filter(|heads| **heads % cards as u64 == 0).count();
+    let share = even as f64 / heads.len() as f64;
+    let reason = format!("heads of {even} of {} models divide by {cards}", heads.len());
+    Some(if share >= MOST {
+        check(RULE, Outcome::Pass, reason)
+    } else {
+        check(RULE, Outcome::Warn, format!("{reason}; the others are cut by layers only"))
+    })
+}
+
 /// The board fits the case.
 pub fn board_size(board: &Motherboard, case: &Case) -> Check {
     const RULE: &str = "board size";
@@ -317,20 +357,30 @@ pub fn sustained(cards: &[&Gpu], cpu: &Cpu, rest: Watts) -> Option<Watts> {
 /// steps.
 ///
 /// Supplies to ATX 3.0 and later must ride out steps to twice their rating, so a sustained sum up
-/// to 90 % of the rating passes and up to the rating is a warning.
+/// to 90 % of the rating passes and up to the rating is a warning. Of others nobody knows what steps
+/// they ride out, unless steps to twice the sum stay within the rating.
 pub fn supply(cards: &[&Gpu], cpu: &Cpu, rest: Watts, psu: &Psu) -> Check {
     const RULE: &str = "power supply";
     /// Share of the rating that leaves headroom.
     const ROOMY: f64 = 0.9;
+    /// Share at which a step to twice the sum is the rating.
+    const STEP: f64 = 0.5;
     let Some(load) = sustained(cards, cpu, rest) else {
         return check(RULE, Outcome::NotChecked, "power of a card not recorded");
     };
     let share = load / psu.output_w;
     let reason = format!("{} of {} W sustained", whole(load), whole(psu.output_w));
+    let version = psu.atx_version.as_deref().and_then(|version| version.parse::<f64>().ok());
+    let rides_out_steps = version.map(|version| version >= 3.0).filter(|rides| *rides);
+    let steps = match (rides_out_steps, share <= STEP) {
+        (Some(_), _) | (None, true) => "",
+        (None, false) => "; whether it rides out load steps (ATX 3) is not recorded",
+    };
     if share <= ROOMY {
-        check(RULE, Outcome::Pass, reason)
+        let outcome = if steps.is_empty() { Outcome::Pass } else { Outcome::NotChecked };
+        check(RULE, outcome, reason + steps)
     } else if share <= 1.0 {
-        check(RULE, Outcome::Warn, format!("{reason}: limit the cards' power a little"))
+        check(RULE, Outcome::Warn, format!("{reason}: limit the cards' power a little{steps}"))
     } else {
         check(RULE, Outcome::Fail, reason)
     }

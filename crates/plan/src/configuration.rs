@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::answer::{Part, ServedRole, Twin, cost_range, part};
 use crate::build::Line;
-use crate::candidate::{Candidate, Wall, WallBasis, candidates_of};
+use crate::build::{FixedPart, PartsError};
+use crate::candidate::{Candidate, Wall, WallBasis, candidate_of_parts, candidates_of};
 use crate::check::{Check, Outcome};
 use crate::ownership::{Own, Ownership, ownership};
 use crate::price::{Market, PriceBasis};
@@ -150,6 +151,17 @@ pub enum ConfigurationError {
         /// The machine.
         name: String,
     },
+    /// It is not built with the base system that was asked for.
+    #[error("no base system makes {key}")]
+    NoSuchBase {
+        /// What was asked for.
+        key: String,
+        /// Keys of what it is built as.
+        others: Vec<String>,
+    },
+    /// The parts that were asked for make no machine.
+    #[error(transparent)]
+    Parts(#[from] PartsError),
     /// A catalog file is broken.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -166,6 +178,8 @@ pub struct Ask<'r> {
     pub not_served: Option<&'r str>,
     /// Which of several base systems: its key. The first when absent.
     pub key: Option<&'r str>,
+    /// Parts beside the cards that are decided on; nothing is searched then.
+    pub parts: &'r [FixedPart],
     /// What the asker knows better.
     pub own: Own<'r>,
 }
@@ -180,9 +194,19 @@ pub fn configuration(
     ask: Ask<'_>,
 ) -> Result<Configuration, ConfigurationError> {
     let found = candidates_of(market, ask.requirement, machine)?;
-    let chosen = found.iter().find(|one| ask.key.is_some_and(|key| one.key == key));
-    let Some(candidate) = chosen.or_else(|| found.first()) else {
+    let Some(first) = found.first() else {
         return Err(ConfigurationError::NotBuyable { name: machine.name.clone() });
+    };
+    if !ask.parts.is_empty() {
+        let decided = candidate_of_parts(market, ask.requirement, machine, ask.parts)?;
+        return Ok(configuration_of(market, &decided, &found, ask)?);
+    }
+    let candidate = match ask.key {
+        None => first,
+        Some(key) => found.iter().find(|one| one.key == key).ok_or_else(|| {
+            let others = found.iter().map(|one| one.key.clone()).collect();
+            ConfigurationError::NoSuchBase { key: key.to_owned(), others }
+        })?,
     };
     Ok(configuration_of(market, candidate, &found, ask)?)
 }

@@ -9,6 +9,7 @@ use localrig_estimate::case::model::model_of;
 use localrig_estimate::fit::interval::{Kind, stratum};
 use localrig_facts::calibration::Intervals;
 use localrig_facts::measured::{Phase, SpeedRow};
+use localrig_facts::model::Model;
 use localrig_facts::unit::TokensPerSec;
 use localrig_facts::{Catalog, CatalogError, Date, Estimate, Id, PartialDate};
 use serde::Serialize;
@@ -142,6 +143,13 @@ impl<'a> Measurements<'a> {
                 continue;
             };
             rows_here += 1;
+            // A row dated by its year alone cannot be older than its model.
+            let model = self.catalog.get_in::<Model>(&row.model_id).ok();
+            if model.and_then(|(_, model)| model.released).is_some_and(|day| day.earliest() > as_of)
+            {
+                later += 1;
+                continue;
+            }
             // `2025-04/05` began in April.
             match row.date.split('/').next().unwrap_or_default().parse::<PartialDate>() {
                 Ok(made) if made.earliest() > as_of => {

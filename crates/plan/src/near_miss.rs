@@ -146,6 +146,7 @@ fn near_miss<'a>(
         roles: &roles,
         not_served: None,
         key: Some(&candidate.key),
+        parts: &[],
         own: Own::default(),
     };
     Ok(NearMiss {

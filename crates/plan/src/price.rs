@@ -431,7 +431,9 @@ impl Market<'_> {
         if one.region == self.region_id {
             let money = |amount: f64| Money::of(amount * rate, home);
             let (amount, high) = (money(row.amount), money(top));
-            return Ok(Landed { amount, low: amount, high, derivation: None });
+            let derivation = (row.currency != home)
+                .then(|| format!("{} * {rate:.4} ({})", row.money(), conversion.note));
+            return Ok(Landed { amount, low: amount, high, derivation });
         }
         let missing = |fact: &str| NotLanded::Import(fact.to_owned());
         let vat = self.region.vat_percent.ok_or_else(|| missing("vat_percent"))? / 100.0;

@@ -79,12 +79,12 @@ fn without_money_every_platform_with_prices_says_how_much_it_would_take() {
     let (ranked, near) = of_february(&wanted);
     assert!(ranked.is_empty());
     insta::assert_snapshot!(told(&near), @"
-    apple-silicon: Apple Mac Studio (M3 Ultra, 2025) 256 GB, CHF 6,100
-      over budget: CHF 6,100, at most CHF 1,000; a budget of up to CHF 6,100, or a price of at most CHF 1,000
+    apple-silicon: Apple Mac Studio (M4 Max, 2025) 128 GB, CHF 3,200
+      over budget: CHF 3,200, at most CHF 1,000; a budget of up to CHF 3,200, or a price of at most CHF 1,000
     dgx-spark: ASUS Ascent GX10 (GB10) 128 GB (1 TB), CHF 2,477
       over budget: CHF 2,477, at most CHF 1,000; a budget of up to CHF 2,477, or a price of at most CHF 1,000
       too slow: main 27 tok/s while everything runs, at least 30; a minimum of at most 26 instead of 30 tok/s for main, or fewer or shorter requests at a time
-    nvidia-gpu: GeForce RTX 5090 PC (AM5), CHF 3,968
-      over budget: CHF 3,968, at most CHF 1,000; a budget of up to CHF 3,968, or a price of at most CHF 1,000
+    nvidia-gpu: GeForce RTX 3090 PC (AM5), CHF 2,294
+      over budget: CHF 2,294, at most CHF 1,000; a budget of up to CHF 2,294, or a price of at most CHF 1,000
     ");
 }

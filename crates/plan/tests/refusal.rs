@@ -91,8 +91,26 @@ fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
     // A supply with no headroom is named as well, and one with headroom passes.
     let tight: &Psu = of(&catalog, "seasonic-prime-tx-1600");
     assert_eq!(check::supply(&cards, cpu, rest(&catalog), tight).outcome, Outcome::Warn);
-    let ample: &Psu = of(&catalog, "seasonic-prime-px-2200");
+    let ample: &Psu = of(&catalog, "superflower-2200");
     assert_eq!(check::supply(&cards, cpu, rest(&catalog), ample).outcome, Outcome::Pass);
+    // As ample, but nobody recorded to what version of ATX it is, and so what load steps it rides out.
+    let unknown: &Psu = of(&catalog, "seasonic-prime-px-2200");
+    let of_two = check::supply(&cards, cpu, rest(&catalog), unknown);
+    assert_eq!(of_two.outcome, Outcome::NotChecked);
+    assert!(of_two.reason.ends_with("load steps (ATX 3) is not recorded"), "{}", of_two.reason);
+    // One card leaves so much that even a step to twice the power is within the rating.
+    let of_one = check::supply(&cards[..1], cpu, rest(&catalog), unknown);
+    assert_eq!(of_one.outcome, Outcome::Pass);
+}
+
+#[test]
+fn matrices_are_cut_over_as_many_cards_as_divide_the_heads_of_most_models() {
+    let heads = [32, 64, 40, 28];
+    assert_eq!(check::tensor_split(1, &heads), None);
+    assert_eq!(check::tensor_split(4, &heads).unwrap().outcome, Outcome::Pass);
+    let three = check::tensor_split(3, &heads).unwrap();
+    assert_eq!(three.outcome, Outcome::Warn);
+    insta::assert_snapshot!(three.reason, @"heads of 0 of 4 models divide by 3; the others are cut by layers only");
 }
 
 /// What a machine draws beside cards and processor.

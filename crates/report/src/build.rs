@@ -138,13 +138,14 @@ fn documented(page: &mut Page, answer: &Configuration) {
 }
 
 pub(crate) fn checks(page: &mut Page, answer: &Configuration) {
-    let mut table = Table::new(&["rule", "outcome", "reason"]);
+    let mut table = Table::new(&["rule", "outcome", "reason", "rests on"]);
     for check in &answer.checks {
         let word = match check.outcome {
             Outcome::Fail | Outcome::Warn => Text::default().strong(check.outcome.word()),
             _ => check.outcome.word().into(),
         };
-        table.row([check.rule.into(), word, check.reason.clone().into()]);
+        let reason = check.reason.clone();
+        table.row([check.rule.into(), word, reason.into(), check.source.into()]);
     }
     page.table(table);
 }
@@ -181,41 +182,48 @@ pub(crate) fn assembly(page: &mut Page, notes: &[PartNote], level: u8) {
 pub(crate) fn growth(page: &mut Page, room: &str, upgrade: Option<&Upgrade>) {
     page.paragraph(room);
     let Some(upgrade) = upgrade else { return };
-    page.paragraph(format!(
-        "To {}: {}{}",
-        upgrade.to,
-        upgrade.cost.map_or_else(|| "some parts have no price".to_owned(), money),
-        upgrade.refused_by.as_ref().map_or(String::new(), |rule| format!("; refused, {rule}"))
-    ));
+    let cost = upgrade.cost.map_or_else(|| "some parts have no price".to_owned(), money);
+    page.paragraph(match &upgrade.refused_by {
+        None => format!("To {}: {cost}", upgrade.to),
+        // Without a whole machine the sum is that of some parts.
+        Some(rule) => format!("To {}: refused, {rule}; {cost} for what is listed", upgrade.to),
+    });
     page.list(steps(upgrade));
 }
 
 fn steps(upgrade: &Upgrade) -> Vec<Text> {
-    let bought = |part: &Part| {
-        let price = part.amount.map_or_else(|| "no price".to_owned(), money);
-        let seen = part
-            .price
-            .as_ref()
-            .map_or(String::new(), |price| format!(" ({}, {})", price.shop, price.date));
-        format!("{}x {}: {price}{seen}", part.count, part.name)
+    let bought = |what: String, part: &Part| {
+        let amount = part.amount.map_or_else(|| "no price".to_owned(), money);
+        let said = format!("{what} {}x {}: {amount}", part.count, part.name);
+        let Some(price) = &part.price else { return said.into() };
+        let basis = price.basis.word();
+        let text = Text::from(format!("{said} ({}, {}, {basis}) ", price.shop, price.date));
+        match &price.link {
+            Some(link) => text.link("where", link),
+            None => text.plain("no link"),
+        }
     };
-    let add = upgrade.add.iter().map(|part| format!("add {}", bought(part)));
+    let add = upgrade.add.iter().map(|part| bought("add".to_owned(), part));
     let replace =
-        upgrade.replace.iter().map(|one| format!("replace {} by {}", one.old, bought(&one.new)));
-    add.chain(replace).map(Into::into).collect()
+        upgrade.replace.iter().map(|one| bought(format!("replace {} by", one.old), &one.new));
+    add.chain(replace).collect()
 }
 
 pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
     let [little, middling, much] = own.load_hours_per_day;
     let mut lines: Vec<Text> = Vec::new();
     if let Some([low, middle, high]) = own.electricity_per_year {
-        lines.push(
-            format!(
-                "electricity for {little}, {middling} and {much} hours of full load a day: {}, {} and {} a year, at {} per kWh ({})",
-                money(low), money(middle), money(high), per_kwh(own), own.kwh_basis
-            )
-            .into(),
+        let (rate, basis) = (per_kwh(own), &own.kwh_basis);
+        let (hours, a_year) = if little >= much {
+            (format!("{much}"), money(high))
+        } else {
+            let [low, middle, high] = [low, middle, high].map(money);
+            (format!("{little}, {middling} and {much}"), format!("{low}, {middle} and {high}"))
+        };
+        let said = format!(
+            "electricity for {hours} hours of full load a day: {a_year} a year, at {rate} per kWh ({basis})"
         );
+        lines.push(said.into());
     } else {
         lines.push(
             "electricity: not known, since what the machine draws is not recorded; so there is no \

@@ -226,6 +226,13 @@ pub struct FetchedItem {
     pub remarks: Vec<String>,
 }
 
+/// The page of a price typed in.
+pub fn stored(answer: &FetchAnswer) -> Page {
+    let mut page = Page::default();
+    page.list(answer.also.iter().map(Into::into).collect());
+    page
+}
+
 /// The page of a fetch.
 pub fn fetched(answer: &FetchAnswer) -> Page {
     let mut page = Page::default();

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use localrig_facts::Date;
 use localrig_facts::machine::parse_machine;
+use localrig_facts::{Date, Id};
+use localrig_plan::build::FixedPart;
 use localrig_plan::configuration::{Ask, configuration};
 use localrig_plan::ownership::Own;
 use localrig_plan::plan::Planner;
@@ -18,7 +19,7 @@ use crate::output::Output;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The machine: "2x RTX 5090", "Mac Studio M3 Ultra 256 GB", a key from `localrig plan`, or a
-    /// file written by `--lock`
+    /// file written by `--lock`, whose parts are taken as they stand there
     machine: String,
     /// Only prices seen up to this day
     #[arg(long, value_name = "YYYY-MM-DD")]
@@ -69,15 +70,21 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let catalog = command::facts(overlays)?;
     let requirement = command::requirement(&catalog, args.require.as_deref())?.without_limits();
     let market = command::market(&catalog, &requirement, args.as_of)?;
-    let (text, key) = named(&args.machine)?;
+    let Named { machine: text, key, parts } = named(&args.machine)?;
     let machine = parse_machine(&catalog, &text)?;
     let tariff = tariff(args.per_kwh, market.date);
     let own = Own {
         per_kwh: tariff.as_ref().map(|(price, basis)| (*price, basis.as_str())),
         hours: args.hours,
     };
-    let ask =
-        Ask { requirement: &requirement, roles: &[], not_served: None, key: key.as_deref(), own };
+    let ask = Ask {
+        requirement: &requirement,
+        roles: &[],
+        not_served: None,
+        key: key.as_deref(),
+        parts: &parts,
+        own,
+    };
     let plain = configuration(&market, &machine, ask)?;
     let habits = habits(None)?;
     let planner = Planner::new(market, &requirement, &habits)?;
@@ -103,29 +110,61 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     }
 }
 
+/// What the argument names.
+struct Named {
+    machine: String,
+    /// Which of its base systems.
+    key: Option<String>,
+    /// The parts of the base system, where they are decided on.
+    parts: Vec<FixedPart>,
+}
+
+/// What is read of a configuration on file: the parts.
+#[derive(Debug, Deserialize)]
+struct Locked {
+    parts: Vec<LockedPart>,
+}
+
+#[derive(Debug, Deserialize)]
+struct LockedPart {
+    role: String,
+    id: Id,
+    count: u32,
+}
+
 /// The machine and the base system of it that the argument names.
-fn named(text: &str) -> Result<(String, Option<String>), Failure> {
+fn named(text: &str) -> Result<Named, Failure> {
     let path = Path::new(text);
-    if path.extension().is_some_and(|kind| kind == "json" || kind == "lock") {
+    let is_lock = path.extension().is_some_and(|kind| kind == "json" || kind == "lock");
+    if is_lock || path.is_file() {
         let json = localrig_world::read_text(path)?;
         let wrong = |said: String| {
             Failure::new(INPUT, format!("{text}: {said}"))
                 .hint("`localrig build MACHINE --lock FILE` writes such a file")
         };
-        let lock: Lock<serde::de::IgnoredAny> =
+        let lock: Lock<serde_json::Value> =
             serde_json::from_str(&json).map_err(|error| wrong(error.to_string()))?;
         if lock.form != LOCK_FORM {
             let form = lock.form;
             return Err(wrong(format!("form {form}; this program reads form {LOCK_FORM}")));
         }
-        return Ok((lock.machine, Some(lock.key)));
+        // Cards and systems are the machine's own.
+        let beside = |part: &LockedPart| part.role != "card" && part.role != "system";
+        let locked: Locked = serde_json::from_value(lock.configuration)
+            .map_err(|error| wrong(format!("configuration: {error}")))?;
+        let parts = locked.parts.into_iter().filter(beside);
+        let parts: Vec<FixedPart> =
+            parts.map(|part| FixedPart { id: part.id, count: part.count }).collect();
+        let key = parts.is_empty().then_some(lock.key);
+        return Ok(Named { machine: lock.machine, key, parts });
     }
     // A key of a plan ends in the base system: `2x gpu/nvidia/rtx-5090 (AM5, x8+x8)`.
     match text.split_once(" (") {
         Some((machine, rest)) if rest.ends_with(')') && machine.contains("gpu/") => {
-            Ok((machine.to_owned(), Some(text.to_owned())))
+            let (machine, key) = (machine.to_owned(), Some(text.to_owned()));
+            Ok(Named { machine, key, parts: Vec::new() })
         }
-        _ => Ok((text.to_owned(), None)),
+        _ => Ok(Named { machine: text.to_owned(), key: None, parts: Vec::new() }),
     }
 }
 

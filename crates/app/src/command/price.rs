@@ -122,6 +122,9 @@ struct SetArgs {
     /// Remark
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
+    /// It is right, however far from the last price it is
+    #[arg(long)]
+    sure: bool,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -476,13 +479,19 @@ fn set(catalog: &Catalog, args: &SetArgs, output: Output) -> Result<(), Failure>
         link: args.link.clone(),
         note: args.note.clone(),
     };
-    let mut store = command::store()?;
-    // What a person types in is believed: they were asked for nothing else.
-    let one =
-        seen("manual", &args.region, &id, variant, shop(catalog, offer), localrig_world::now());
-    let recorded = store.record(&[one])?;
-    let answer = answers::set(&name, &id, recorded);
-    output.answer(&answer, pages::fetched, |answer| {
+    let now = localrig_world::now();
+    let mut one = [seen("manual", &args.region, &id, variant, shop(catalog, offer), now)];
+    if !args.sure {
+        // A slip of a finger would be the price of every build from now on.
+        localrig_world::price::judge::judge(catalog, &mut one, now);
+        if let Some(reason) = &one[0].verdict.reason {
+            return Err(Failure::new(INPUT, reason.clone())
+                .hint("nothing was stored; `--sure` stores it all the same"));
+        }
+    }
+    let recorded = command::store()?.record(&one)?;
+    let answer = answers::set(&name, &one[0], recorded);
+    output.answer(&answer, pages::stored, |answer| {
         rows_of(["item", "new"], answer.items.iter().map(|one| (&one.id, one.new)))
             .map_err(Failure::bug)
     })

@@ -61,6 +61,13 @@ struct Written {
     done: bool,
 }
 
+impl Written {
+    /// Files that are or would be written; those of somebody else are kept.
+    fn written(&self) -> usize {
+        self.changes.iter().filter(|one| !one.kept).count()
+    }
+}
+
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
     let requirement = command::requirement(&catalog, args.require.as_deref())?;
@@ -86,7 +93,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     if !args.check {
         write(args, &changes, &reasons, &inputs)?;
     }
-    let count = changes.len();
+    let count = changes.iter().filter(|one| !one.kept).count();
     let kept: Vec<String> =
         changes.iter().filter(|one| one.kept).map(|one| one.path.clone()).collect();
     let answer = Written {
@@ -214,14 +221,15 @@ fn write(
     for one in changes.iter().filter(|one| !one.kept) {
         localrig_world::write_in(folder, &one.path, &one.content)?;
     }
-    if args.update && !changes.is_empty() {
+    let rewritten = changes.iter().filter(|one| !one.kept).count();
+    if args.update && rewritten > 0 {
         let old = localrig_world::text_in(folder, CHANGELOG)?;
         let mut text = old.unwrap_or_else(|| "# Changelog\n".to_owned());
         text.push_str(&format!("\n## {}\n\n", inputs.as_of));
         for reason in reasons {
             text.push_str(&format!("- {reason}\n"));
         }
-        text.push_str(&format!("- {} files rewritten\n", changes.len()));
+        text.push_str(&format!("- {rewritten} files rewritten\n"));
         localrig_world::write_in(folder, CHANGELOG, &text)?;
     }
     let mut text = serde_json::to_string_pretty(inputs).map_err(Failure::bug)?;
@@ -235,7 +243,7 @@ fn page(answer: &Written) -> Page {
     let what = if answer.done { "written" } else { "would change" };
     page.paragraph(
         Text::default()
-            .strong(format!("{} of {} files {what}", answer.changes.len(), answer.files))
+            .strong(format!("{} of {} files {what}", answer.written(), answer.files))
             .plain(format!(" in {}, prices as of {}.", answer.folder, answer.as_of)),
     );
     page.list(answer.reasons.iter().map(|one| Text::from(one.clone())).collect());

@@ -387,6 +387,12 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_of_a_figures_own_sentence_beats_one_named_before() {
+        let text = "The RTX 5090 is too dear. gpt-oss-20b runs at 300 tok/s on an RTX 3090.\n";
+        insta::assert_snapshot!(told(text), @"1 unverified: gpt-oss-20b on rtx-3090: speed 300 tok/s");
+    }
+
+    #[test]
     fn sentences_are_read_where_figure_and_name_belong_together() {
         let text = "The RTX 4090 moves 1,008 GB/s.\nAn RTX 4090 with 48 GB VRAM is usual.\n\
             gpt-oss-20b has 3.6B active parameters.\nThe RTX 5090 has no NVLink; two are joined by PCIe.\n\

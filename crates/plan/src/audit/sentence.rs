@@ -46,18 +46,22 @@ struct Reader<'t, 'f> {
 }
 
 impl<'t> Reader<'t, '_> {
-    /// The machine or model that a figure belongs to: the last named before it, else one right
-    /// after it, else what the section is about.
+    /// The machine or model that a figure belongs to: the last named before it in its sentence, else
+    /// one right after it, else the last named in the sentences before, else what the section is about.
     fn nearest(&self, model: bool, (at, end): (usize, usize)) -> Option<&'t Mention> {
         let kind = |one: &&Mention| one.is_model() == model;
-        let before = self.named.iter().rfind(|one| kind(one) && one.at.1 <= at);
-        before
+        let from = offset(self.text, sentence(self.text, at));
+        let before = |from: usize| {
+            self.named.iter().rfind(|one| kind(one) && from <= one.at.0 && one.at.1 <= at)
+        };
+        before(from)
             .or_else(|| {
                 let after = self.named.iter().find(|one| kind(one) && one.at.0 >= at)?;
                 // After the figure only in the same clause; or between its words.
                 let gap = self.text.get(end..after.at.0).unwrap_or_default();
                 (gap.len() < 60 && !gap.contains(['.', ';', '|'])).then_some(after)
             })
+            .or_else(|| before(0))
             .or(self.section.filter(|one| kind(one) && self.named.is_empty()))
     }
 

@@ -77,18 +77,20 @@ fn is_page(link: &str) -> bool {
 pub(crate) fn price_remark(part: &Part) -> Option<Text> {
     let price = part.price.as_ref()?;
     let mut said = Vec::new();
-    if price.basis == PriceBasis::Derived {
+    if let Some(derivation) = &price.derivation {
         let by = price.shop.as_str();
         let asked = match price.kind {
-            PriceKind::Offer => format!("asked {}", price.asked),
-            kind => format!("{} {}", kind.words(), price.asked),
+            PriceKind::Offer => "asked".to_owned(),
+            kind => kind.words().to_owned(),
         };
         said.push(match by.strip_prefix("No ") {
-            Some(nobody) => format!("{asked}, no {nobody}"),
-            None => format!("{asked} by {by}"),
+            Some(nobody) => format!("{asked}, no {nobody}: {derivation}"),
+            None => format!("{asked} by {by}: {derivation}"),
         });
     }
-    if price.link.is_none() {
+    said.extend(price.note.clone());
+    // A shop's front door is no place where the figure stands.
+    if !price.link.as_deref().is_some_and(is_page) {
         said.push(format!("reported by \"{}\"", price.source));
     }
     if price.basis != PriceBasis::Regional {

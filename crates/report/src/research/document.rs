@@ -239,7 +239,7 @@ pub(super) fn requirements(answers: Answers<'_>) -> Document {
     document
 }
 
-/// Configurations in full in the decision summary.
+/// Configurations in full in the decision summary, beside those that lead in something.
 const IN_FULL: usize = 4;
 
 /// `decision-summary.md`.
@@ -260,7 +260,9 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
     ranking(page, plan, Extent { rows: 30, rest: REST, ..Extent::default() });
     costs(page, answers, &ranked(answers));
     price_history(page, answers, &leaders(platforms));
-    for machine in plan.ranked.iter().take(IN_FULL) {
+    let leads = |rank: usize| plan.leaders.iter().any(|one| one.rank == rank);
+    let in_full = |(index, _): &(usize, &RankedMachine)| *index < IN_FULL || leads(index + 1);
+    for (_, machine) in plan.ranked.iter().enumerate().filter(in_full) {
         configuration(page, plan, machine, Extent::default());
     }
     rejections(page, plan, Extent { rejected: 8, rest: REST, ..Extent::default() });

@@ -444,7 +444,8 @@ fn vendors(
     for (id, base) in bases {
         let (_, shop) = answers.catalog.get_in::<Shop>(&base.shop)?;
         let seen = answers.catalog.prices_of(id)?;
-        let prices = seen.iter().take(2).map(|one| {
+        let known = seen.iter().filter(|one| one.row.known_by(answers.as_of));
+        let prices = known.take(2).map(|one| {
             format!("{} ({}, {})", one.row.money(), one.row.condition.word(), one.row.date)
         });
         let name = match &shop.url {

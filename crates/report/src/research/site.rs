@@ -48,7 +48,7 @@ fn site(documents: &[Document]) -> Vec<(String, String)> {
             let here = address(&one.path);
             let root = "../".repeat(depth);
             let frame = Frame { root, here: here.clone(), pages: pages.clone() };
-            (here, framed(&one.page, &frame))
+            (here, format!("{BEGIN}\n{}\n{END}\n", framed(&one.page, &frame).trim_end()))
         })
         .collect();
     let index: Vec<[String; 3]> = documents
@@ -87,7 +87,7 @@ fn words(text: &str) -> String {
 /// kept. `None` when the file there has no generated part: it is somebody's own.
 pub fn merge(there: &str, generated: &str) -> Option<String> {
     if !generated.starts_with(BEGIN) {
-        // Pictures and pages of a site are generated whole.
+        // Pictures are generated whole.
         return Some(generated.to_owned());
     }
     let start = there.find(BEGIN)?;

@@ -10,6 +10,7 @@ use localrig_facts::{Catalog, CatalogError, Date, Id, Rate};
 use localrig_plan::price::{Goods, Market};
 use localrig_report::price::{FetchAnswer, FetchedItem, HeldPrice, HistoryRow};
 use localrig_world::price::fetch::FetchReport;
+use localrig_world::price::offer::Offer;
 use localrig_world::store::{Recorded, Seen, Tariff};
 
 /// Everything seen of an item, oldest first.
@@ -70,9 +71,13 @@ pub(super) fn imported(
 }
 
 /// What a price typed in brought.
-pub(super) fn set(name: &str, id: &Id, recorded: Recorded) -> FetchAnswer {
-    let items = vec![line(name, id.as_str(), recorded)];
-    FetchAnswer { items, ..FetchAnswer::default() }
+pub(super) fn set(name: &str, seen: &Seen, recorded: Recorded) -> FetchAnswer {
+    let Offer { shop, date, condition, .. } = &seen.offer;
+    let id = seen.item.as_ref().map_or("", Id::as_str);
+    let what = if recorded.accepted > 0 { "Stored" } else { "Known already" };
+    let said = format!("{what}: {name}, {} by {shop}, {date}, {}", seen.money(), condition.word());
+    let items = vec![line(name, id, recorded)];
+    FetchAnswer { items, also: vec![said], ..FetchAnswer::default() }
 }
 
 fn line(name: &str, id: &str, recorded: Recorded) -> FetchedItem {
