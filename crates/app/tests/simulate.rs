@@ -39,6 +39,9 @@ fn the_home_office_runs_on_two_cards() {
     While everything runs, main gets 140 tok/s per stream; sub-agent gets 95 tok/s per stream; vision
     gets 100 tok/s per stream.
 
+    - memory: 65.1 of 95.6 GiB usable on NVIDIA RTX PRO 6000 Blackwell Workstation Edition
+    - memory: 39.7 of 95.6 GiB usable on NVIDIA RTX PRO 6000 Blackwell Workstation Edition
+
     Roles
 
     role       streams         tok/s per stream  slowest  tok/s  first   p95  gap  p99  cached  within
@@ -84,6 +87,8 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
     CHAT: A TEAM OF TEN ON NVIDIA GEFORCE RTX 5090
 
     While everything runs, chat gets 180 tok/s per stream.
+
+    - memory: 27.6 of 32.0 GiB usable on NVIDIA GeForce RTX 5090
 
     Roles
 
@@ -163,6 +168,8 @@ fn more_than_can_be_done_is_called_saturated() {
     FLOOD ON NVIDIA GEFORCE RTX 3090
 
     While everything runs, chat is saturated: 3.0 requests a second come, 0.40 can be answered.
+
+    - memory: 11.1 of 24.0 GiB usable on NVIDIA GeForce RTX 3090
 
     Roles
 

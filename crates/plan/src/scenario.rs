@@ -55,6 +55,8 @@ const OPEN_STREAMS: u32 = 4;
 pub struct Arranged {
     /// What is simulated.
     pub scenario: Scenario,
+    /// Memory that models, contexts and buffers take on every device of it.
+    pub taken: Vec<Bytes>,
     /// What was decided without being asked, and assumed without being known.
     pub notes: Vec<String>,
 }
@@ -97,6 +99,7 @@ pub fn arrange<'a>(
             servers: Vec::new(),
             routes: vec![Vec::new(); workload.roles.len()],
         },
+        taken: Vec::new(),
         notes: Vec::new(),
     };
     let mut held = vec![Bytes::ZERO; units.len()];
@@ -117,6 +120,7 @@ pub fn arrange<'a>(
         }
     }
     fill_pools(&pools, &held, &mut arranged.scenario.servers);
+    arranged.taken = held;
     Ok(arranged)
 }
 

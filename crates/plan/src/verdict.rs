@@ -221,14 +221,14 @@ fn money(requirement: &Requirement, cost: Money, all: &mut Vec<Line>) {
     let [low, high] = budget.range.map(|one| Money::of(one, budget.currency));
     all.push(line(
         "budget",
-        format!("{low} to {high}"),
+        format!("at most {high} ({low} to {high})"),
         cost.whole().to_string(),
         if cost.minor <= high.minor { Mark::Pass } else { Mark::Miss },
     ));
     let [low, high] = budget.sweet_spot.map(|one| Money::of(one, budget.currency));
     all.push(line(
         "sweet spot",
-        format!("{low} to {high}"),
+        format!("at most {high} ({low} to {high})"),
         cost.whole().to_string(),
         Mark::of(cost.minor <= high.minor, true),
     ));

@@ -1,6 +1,6 @@
 //! What happens when a workload runs on a machine.
 
-use localrig_facts::unit::{Seconds, TokensPerSec};
+use localrig_facts::unit::{Bytes, Seconds, TokensPerSec};
 use localrig_simulate::answer::{Figure, RoleAnswer, SimulationAnswer};
 use serde::Serialize;
 
@@ -12,12 +12,25 @@ use crate::page::{Page, Table, Text};
 pub struct SimulateAnswer {
     /// The machine.
     pub machine: String,
+    /// What the models take, by device.
+    pub memory: Vec<TakenMemory>,
     /// What the simulation says.
     pub simulation: SimulationAnswer,
     /// The concurrency curve, when one was asked for.
     pub sweep: Vec<SweepPoint>,
     /// What was decided without being asked, and assumed without being known.
     pub notes: Vec<String>,
+}
+
+/// Memory of a device with every model on it loaded.
+#[derive(Clone, Debug, Serialize)]
+pub struct TakenMemory {
+    /// The device.
+    pub device: String,
+    /// What models, contexts and buffers take of it.
+    pub taken_bytes: Bytes,
+    /// What they can have.
+    pub usable_bytes: Bytes,
 }
 
 /// A point of the concurrency curve.
@@ -37,6 +50,7 @@ pub fn page(answer: &SimulateAnswer) -> Page {
     let mut page = Page::default();
     page.heading(1, format!("{} on {}", simulation.workload, answer.machine));
     page.paragraph(summary(simulation));
+    page.list(answer.memory.iter().map(memory).collect());
     roles(&mut page, simulation);
     machine(&mut page, simulation);
     if !answer.sweep.is_empty() {
@@ -54,6 +68,11 @@ pub fn page(answer: &SimulateAnswer) -> Page {
         simulation.seed
     ));
     page
+}
+
+fn memory(one: &TakenMemory) -> Text {
+    let [taken, usable] = [one.taken_bytes, one.usable_bytes].map(Bytes::to_gib);
+    format!("memory: {taken:.1} of {usable:.1} GiB usable on {}", one.device).into()
 }
 
 fn summary(simulation: &SimulationAnswer) -> Text {

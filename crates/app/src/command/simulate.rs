@@ -11,7 +11,7 @@ use localrig_facts::unit::{BytesPerSec, Seconds};
 use localrig_plan::placement::{Place, parse_places};
 use localrig_plan::scenario::{Arranged, Arrangement, arrange};
 use localrig_plan::workload::workload_of;
-use localrig_report::simulate::{SimulateAnswer, SweepPoint, csv, page};
+use localrig_report::simulate::{SimulateAnswer, SweepPoint, TakenMemory, csv, page};
 use localrig_report::timeline::timeline;
 use localrig_simulate::answer::{Options, simulate};
 use localrig_simulate::record::Record;
@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let places =
         parse_places(&args.place).map_err(|error| Failure::new(INPUT, error.to_string()))?;
     let workload = workload(&catalog, args)?;
-    let Arranged { scenario, notes } = arranged(&catalog, &machine, &workload, &places, args)?;
+    let Arranged { scenario, taken, notes } = arranged(&catalog, &machine, &workload, &places, args)?;
     let replicates = u32::try_from(args.replicates).unwrap_or(u32::MAX);
     let options = Options { seed: args.seed, replicates, ..Options::default() };
     let simulation = simulate(&scenario, &workload, options);
@@ -124,7 +124,13 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
             }
         }
     }
-    let answer = SimulateAnswer { machine: machine.name.clone(), simulation, sweep, notes };
+    let memory = scenario.devices.iter().zip(taken).map(|(device, taken_bytes)| TakenMemory {
+        device: device.name.clone(),
+        taken_bytes,
+        usable_bytes: device.usable,
+    });
+    let (machine, memory) = (machine.name.clone(), memory.collect());
+    let answer = SimulateAnswer { machine, memory, simulation, sweep, notes };
     output.answer(&answer, page, |answer| csv(answer).map_err(Failure::bug))
 }
 
