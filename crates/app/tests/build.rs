@@ -281,3 +281,24 @@ fn more_boxes_than_the_maker_joins_are_refused() {
     hint: the rules are listed under Checks
     ");
 }
+
+#[test]
+fn used_goods_say_who_sells_them_and_what_to_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(folder.path(), &["build", "RTX 3090", "--as-of", "2026-02-17"]);
+    assert_eq!(code, 0);
+    let from = out.find("Goods that are not new").unwrap();
+    let section: Vec<&str> = out[from..].lines().take(8).collect();
+    insta::assert_snapshot!(section.join("\n"), @"
+    Goods that are not new
+
+    - NVIDIA GeForce RTX 3090: used, from a price report
+
+    Ask what is left of the maker's warranty, whether it goes over to you, and by when you may give it
+    back; none of that is recorded here. Until then let it run for a day under the load that it is
+    bought for, with its memory filled, and read what the driver counts: errors, throttling,
+    temperatures.
+    ");
+    let (_, new, _) = run(folder.path(), &["build", "RTX 5090", "--as-of", "2026-02-17"]);
+    assert!(!new.contains("Goods that are not new"));
+}

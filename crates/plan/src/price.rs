@@ -17,7 +17,7 @@ use std::cmp::Ordering;
 use localrig_facts::gpu::Status;
 use localrig_facts::price::{Condition, Observation, PriceKind};
 use localrig_facts::region::Region;
-use localrig_facts::shop::{Shop, Vat};
+use localrig_facts::shop::{Shop, Tier, Vat};
 use localrig_facts::system::{System, Variant};
 use localrig_facts::{Catalog, CatalogError, Currency, Date, Id, Money, Rate};
 use serde::Serialize;
@@ -95,6 +95,8 @@ pub struct Price {
     pub shop: String,
     /// Short id of the shop.
     pub shop_id: String,
+    /// What kind of seller it is; absent where nobody is named.
+    pub tier: Option<Tier>,
     /// The product's page, or the shop's.
     pub link: Option<String>,
     /// Who reports it.
@@ -299,6 +301,7 @@ impl Market<'_> {
             asked: used.row.money(),
             shop,
             shop_id: used.row.shop.clone(),
+            tier: self.catalog.get_in::<Shop>(&used.row.shop).ok().map(|(_, shop)| shop.tier),
             link,
             source: source
                 .map_or_else(|| used.row.source.clone(), localrig_facts::Source::describe),

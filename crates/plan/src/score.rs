@@ -7,6 +7,8 @@
 use std::cmp::Ordering;
 
 use localrig_facts::Money;
+use localrig_facts::price::Condition;
+use localrig_facts::shop::Tier;
 use localrig_facts::unit::TokensPerSec;
 use serde::Serialize;
 
@@ -296,12 +298,30 @@ pub fn first_up_to(requirement: &Requirement, cost: Money, lead: f64) -> Money {
 }
 
 /// 1 for new goods at fresh prices with every rule passed; less for each doubt.
+/// How much recourse a buyer of used goods lacks, by who sells them: a judgement, from a refurbisher
+/// with a warranty to a private seller.
+const fn recourse_lacks(tier: Option<Tier>) -> f64 {
+    match tier {
+        Some(Tier::Refurbished) => 0.2,
+        Some(Tier::PrimarySwiss) => 0.25,
+        Some(Tier::International) => 0.35,
+        Some(Tier::Marketplace | Tier::Observer) | None => 0.5,
+    }
+}
+
+fn by_lack(a: &(f64, &Price), b: &(f64, &Price)) -> Ordering {
+    a.0.total_cmp(&b.0)
+}
+
 fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
     let mut value: f64 = 1.0;
     let mut reasons = Vec::new();
-    if candidate.has_used() {
-        value -= 0.5;
-        reasons.push("used or mixed goods".to_owned());
+    let used = candidate.prices().filter(|price| price.condition != Condition::New);
+    let riskiest = used.map(|price| (recourse_lacks(price.tier), price)).max_by(by_lack);
+    if let Some((lack, price)) = riskiest {
+        value -= lack;
+        let from = price.tier.map_or("nobody named", Tier::word);
+        reasons.push(format!("{} goods ({from})", price.condition.word()));
     }
     let total: i64 = candidate.prices().map(|price| price.amount.minor).sum();
     let doubtful = |doubt: &dyn Fn(&Price) -> bool| -> f64 {
@@ -352,6 +372,15 @@ mod tests {
             images: false,
             instead_of: None,
         }
+    }
+
+    #[test]
+    fn used_goods_are_the_riskier_the_less_recourse_their_seller_leaves() {
+        let tiers = [Tier::Refurbished, Tier::PrimarySwiss, Tier::International, Tier::Marketplace]
+            .map(Some);
+        let lacks = tiers.map(recourse_lacks);
+        assert!(lacks.is_sorted_by(|a, b| a < b), "{lacks:?}");
+        assert!(recourse_lacks(None) >= recourse_lacks(Some(Tier::Marketplace)));
     }
 
     #[test]

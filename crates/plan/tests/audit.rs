@@ -161,7 +161,6 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     107 right: a dense 70B: q4_k_m 43 GB
     109 right: strix-halo-apu: bandwidth 256 GB/s
     109 right: strix-halo-apu: memory 128 GB
-    111 outdated: Macs with 256 to 512 GB can be bought
     111 right: mac-studio-m3-ultra: bandwidth 819 GB/s
     111 right: mac-studio-m3-ultra: memory 512 GB
     113 right: glm-4.5-air is a mixture of experts

@@ -1,6 +1,8 @@
 //! One machine in full: parts with prices, checks, power, growth, what it costs to own.
 
 use localrig_facts::Money;
+use localrig_facts::price::Condition;
+use localrig_facts::shop::Tier;
 use localrig_plan::answer::Part;
 use localrig_plan::check::Outcome;
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
@@ -19,6 +21,7 @@ pub fn page(answer: &Configuration) -> Page {
     page.table(part_table(&answer.parts));
     page.list(answer.parts.iter().filter_map(price_remark).collect());
     total(&mut page, answer);
+    used_goods(&mut page, answer);
     documented(&mut page, answer);
     page.heading(2, "Checks");
     checks(&mut page, answer);
@@ -117,6 +120,27 @@ pub(crate) fn total(page: &mut Page, answer: &Configuration) {
             if old == 1 { "has" } else { "have" }
         ));
     }
+}
+
+/// What to ask and to try where parts are not new.
+fn used_goods(page: &mut Page, answer: &Configuration) {
+    let used = answer.parts.iter().filter_map(|part| {
+        let price = part.price.as_ref().filter(|price| price.condition != Condition::New)?;
+        let seller = price.tier.map_or("nobody named", Tier::word);
+        Some(Text::from(format!("{}: {}, from a {seller}", part.name, price.condition.word())))
+    });
+    let used: Vec<Text> = used.collect();
+    if used.is_empty() {
+        return;
+    }
+    page.heading(2, "Goods that are not new");
+    page.list(used);
+    page.paragraph(
+        "Ask what is left of the maker's warranty, whether it goes over to you, and by when you may \
+         give it back; none of that is recorded here. Until then let it run for a day under the load \
+         that it is bought for, with its memory filled, and read what the driver counts: errors, \
+         throttling, temperatures.",
+    );
 }
 
 /// What build guides say of the same machine.

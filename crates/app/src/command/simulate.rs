@@ -101,7 +101,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let places =
         parse_places(&args.place).map_err(|error| Failure::new(INPUT, error.to_string()))?;
     let workload = workload(&catalog, args)?;
-    let Arranged { scenario, taken, notes } = arranged(&catalog, &machine, &workload, &places, args)?;
+    let Arranged { scenario, taken, notes } =
+        arranged(&catalog, &machine, &workload, &places, args)?;
     let replicates = u32::try_from(args.replicates).unwrap_or(u32::MAX);
     let options = Options { seed: args.seed, replicates, ..Options::default() };
     let simulation = simulate(&scenario, &workload, options);
