@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use localrig_facts::machine::{Machine, parse_machine};
 use localrig_facts::tier::Tier;
+use localrig_facts::unit::TokensPerSec;
 use localrig_facts::{Catalog, Date};
 use localrig_plan::answer::PlanAnswer;
 use localrig_plan::detail::details;
@@ -12,7 +13,7 @@ use localrig_plan::near_miss::near_misses;
 use localrig_plan::plan::Planner;
 use localrig_plan::price::Market;
 use localrig_plan::quality::abilities;
-use localrig_plan::requirement::Requirement;
+use localrig_plan::requirement::{Requirement, Role};
 use localrig_plan::{audit, compare, survey};
 use localrig_report::fit::FitAnswer;
 use localrig_report::page::{Page, Table, Text, Tree};
@@ -156,18 +157,30 @@ fn repository(
         machines.iter().map(memory).fold(f64::INFINITY, f64::min)
     };
     by_memory.sort_by(|a, b| least(&a.1).total_cmp(&least(&b.1)));
+    let runs = |machines: Vec<Machine<'_>>, role: Role| -> Result<FitAnswer, Failure> {
+        let names = machines.iter().map(|one| one.name.clone()).collect();
+        let format = requirement.format.clone();
+        let question = FitQuestion { machines, role, format, date: market.date };
+        let fits = fit(catalog, &question)?;
+        Ok(FitAnswer::new(names, question.role, market.date.to_string(), &fits))
+    };
     let mut tiers = Vec::new();
     for (tier, machines) in by_memory {
-        let names = machines.iter().map(|one| one.name.clone()).collect();
         let mut role = requirement.main().clone();
         // A tier is shown by what runs at all, with a context that fits the small ones.
         role.context_tokens = role.context_tokens.min(TIER_CONTEXT);
-        let question =
-            FitQuestion { machines, role, format: requirement.format.clone(), date: market.date };
-        let fits = fit(catalog, &question)?;
-        let fit = FitAnswer::new(names, question.role, market.date.to_string(), &fits);
-        tiers.push((tier.name.clone(), fit));
+        tiers.push((tier.name.clone(), runs(machines, role)?));
     }
+    let best = match answer.ranked.first() {
+        // Every model that its memory holds, however slow, as the tables of models show it.
+        Some(best) => {
+            let mut role = requirement.main().clone();
+            role.context_tokens = role.context_tokens.min(TIER_CONTEXT);
+            role.speed_minimum_tok_per_s = Some(TokensPerSec::ZERO);
+            Some(runs(vec![parse_machine(catalog, &best.machine)?], role)?)
+        }
+        None => None,
+    };
     let task = &requirement.main().task;
     let mut names = Vec::new();
     for name in abilities(catalog, task)?.keys() {
@@ -191,6 +204,7 @@ fn repository(
         near_misses: &near_misses,
         survey: &survey,
         tiers: &tiers,
+        on_best: best.as_ref(),
         models: &models,
         claims: &claims,
     })?;

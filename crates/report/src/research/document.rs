@@ -2,13 +2,14 @@
 
 use localrig_facts::engine::Engine;
 use localrig_facts::unit::Bytes;
-use localrig_facts::{CatalogError, Estimate, Money};
+use localrig_facts::{CatalogError, Estimate, Id, Money};
 use localrig_plan::answer::RankedMachine;
 use localrig_plan::compare::ComparedModel;
 use localrig_plan::survey::Standing;
 
 use super::chart::{Figures, costs, growth, price_history};
 use super::{Answers, Document, Platform};
+use crate::fit::FitAnswer;
 use crate::number::{billions, count, gib, money, noise, speed, tokens_per_second};
 use crate::page::{Page, Table, Text, Tree};
 use crate::plan::{
@@ -338,7 +339,7 @@ fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
     ];
     for (title, list) in groups {
         page.heading(2, title);
-        let mut table = models_table(&list);
+        let mut table = models_table(&list, answers.on_best);
         table.rows.truncate(MODELS);
         page.table(table);
     }
@@ -347,7 +348,8 @@ fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
             .plain(format!(
                 "A model fits when its weights are smaller than the {} GiB that engines may use of the \
                  largest group of devices in {}. Index: ability at {}, 0 to 100, with its 80 % interval. \
-                 The first {MODELS} of each kind; ",
+                 The last three columns are of that machine with one stream of 32,768 tokens, the speed with \
+                 half of them there. The first {MODELS} of each kind; ",
                 gib(Bytes::new(usable)),
                 best.name,
                 answers.models.task
@@ -373,8 +375,9 @@ fn unknown() -> String {
     "not known".to_owned()
 }
 
-fn models_table(list: &[&ComparedModel]) -> Table {
-    let mut table = Table::new(&[
+/// Models side by side; with what each takes and reaches on a machine, where one is given.
+fn models_table(list: &[&ComparedModel], on: Option<&FitAnswer>) -> Table {
+    let mut head = vec![
         "model",
         ">parameters",
         ">active",
@@ -384,14 +387,23 @@ fn models_table(list: &[&ComparedModel]) -> Table {
         ">KV 32K GiB",
         ">context",
         ">index",
-    ]);
+    ];
+    if on.is_some() {
+        head.extend(["best format there", ">takes GiB", ">tok/s alone"]);
+    }
+    let mut table = Table::new(&head);
+    let runs = |id: &Id| {
+        let all = on.map(|on| on.scored.iter().chain(&on.unscored));
+        all.and_then(|mut all| all.find(|one| one.model_id == id.as_str()))
+    };
     let mut list = list.to_vec();
     list.sort_by(|a, b| {
-        let value = |one: &ComparedModel| one.quality_index.map_or(0.0, |it| it.value);
-        value(b).total_cmp(&value(a)).then_with(|| a.id.cmp(&b.id))
+        // By what an index is at least: a wide guess does not stand before a good score.
+        let least = |one: &ComparedModel| one.quality_index.map_or(0.0, |it| it.low);
+        least(b).total_cmp(&least(a)).then_with(|| a.id.cmp(&b.id))
     });
     for one in list {
-        table.row([
+        let mut row: Vec<Text> = vec![
             one.name.clone().into(),
             billions(one.parameters).into(),
             one.active_parameters.map_or_else(unknown, billions).into(),
@@ -401,7 +413,18 @@ fn models_table(list: &[&ComparedModel]) -> Table {
             one.kv_32k_bytes.map_or_else(unknown, gib).into(),
             count(one.context_tokens).into(),
             index(one.quality_index).into(),
-        ]);
+        ];
+        if on.is_some() {
+            let [format, takes, speed] = match runs(&one.id) {
+                None => [unknown(), String::new(), String::new()],
+                Some(it) => {
+                    let speed = it.per_stream_tok_per_s.first().map_or_else(unknown, speed);
+                    [format!("{} on {}", it.format, it.engine), gib(it.total_bytes.value), speed]
+                }
+            };
+            row.extend([format, takes, speed].map(Text::from));
+        }
+        table.rows.push(row);
     }
     table
 }
@@ -417,7 +440,7 @@ pub(super) fn benchmarks(
     page.paragraph("Memory is computed tensor by tensor from the published dimensions; the KV cache layer by layer, in FP16. \
          Not known: the catalog lacks dimensions of the model. Index: ability at the main agent's task, 0 to 100, with its 80 % interval.");
     page.heading(2, "Memory per model");
-    page.table(models_table(&answers.models.models.iter().collect::<Vec<_>>()));
+    page.table(models_table(&answers.models.models.iter().collect::<Vec<_>>(), None));
     page.heading(2, "Speeds of the ranked machines");
     let mut table = Table::new(&[
         "machine",

@@ -46,6 +46,8 @@ pub struct Answers<'a> {
     pub survey: &'a SurveyAnswer,
     /// What each tier runs, with the tier's name.
     pub tiers: &'a [(String, FitAnswer)],
+    /// What the machine ranked first runs, each model alone with a context of usual length.
+    pub on_best: Option<&'a FitAnswer>,
     /// Every model with scores for the main task, side by side.
     pub models: &'a ModelsCompared,
     /// Claims of earlier documents.
