@@ -114,6 +114,8 @@ parameters! {
     RequestMs = "request_ms",
     /// Tokens after which answers end by themselves, on average, where the tool lets them.
     AnswerTokens = "answer_tokens",
+    /// Tokens of a prompt by the server's count, for each one that a tool asked for.
+    PromptShare = "prompt_share",
     /// Share of a batch's prefill that is not hidden behind other streams' steps.
     BatchPrefillShare = "batch_prefill_share",
     /// Share of the matrix rate that prefill reaches.

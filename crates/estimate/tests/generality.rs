@@ -51,6 +51,29 @@ fn every_model_has_a_speed_on_a_card_and_every_accelerator_with_a_model() {
 }
 
 #[test]
+fn prompts_of_a_tool_that_counts_otherwise_are_as_long_as_the_server_saw_them() {
+    let catalog = localrig_world::catalog(&[]).unwrap();
+    let of = |tokens: f64, notes: &str| SpeedRow {
+        phase: Phase::Prefill,
+        prompt_tokens: Some(tokens),
+        depth: Some(0.0),
+        notes: notes.to_owned(),
+        ..row("dgx-spark", "vllm", "qwen/qwen3-8b", "bf16")
+    };
+    let rows = [
+        of(20_000.0, "llama-benchy closed loop"),
+        of(18_100.0, "llama-benchy closed loop; asked for 20000 prompt tokens"),
+        of(18_100.0, ""),
+        of(20_000.0, ""),
+    ];
+    let judged = judge_rows(&catalog, &rows).unwrap();
+    let speeds: Vec<f64> = judged.iter().map(|one| one.outcome.as_ref().unwrap().total).collect();
+    assert!((speeds[0] / speeds[1] - 1.0).abs() < 1e-9, "{speeds:?}");
+    assert!((speeds[1] / speeds[2] - 1.0).abs() < 1e-9, "{speeds:?}");
+    assert!((speeds[3] / speeds[2] - 1.0).abs() > 1e-3, "{speeds:?}");
+}
+
+#[test]
 fn the_measured_memory_rows_can_be_read() {
     let catalog = localrig_world::catalog(&[]).unwrap();
     let rows = catalog.rows::<MemoryRow>("measured/memory.csv").unwrap();

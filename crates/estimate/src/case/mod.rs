@@ -21,7 +21,7 @@ use crate::architecture::{LayoutError, layout};
 use crate::calibration::{Placed, Site, place};
 use crate::context::KvType;
 use crate::outline::outline;
-use crate::parameter::Constants;
+use crate::parameter::{Constants, Parameter};
 use crate::prefill::prefill;
 use crate::rate::{MissingFact, Rates, rates};
 use crate::recipe::{Recipe, RecipeError};
@@ -78,6 +78,8 @@ pub struct Case {
     pub load: Load,
     /// What `tok_s_total` of generation counts.
     pub counted: Counted,
+    /// Whether the prompt is what a tool asked for whose prompts come out shorter.
+    pub asked: bool,
     /// Whether the server had fewer slots than the row has streams, and how many is not known.
     pub queued: bool,
     /// Whether the model's tensors are an outline.
@@ -126,14 +128,16 @@ impl Case {
     /// What the row should have measured.
     pub fn predict(&self, constants: &Constants) -> Served {
         let run = self.run();
+        let share = if self.asked { constants[Parameter::PromptShare] } else { 1.0 };
+        let Load { prompt_tokens, depth, .. } = self.load;
+        let load = Load { prompt_tokens: prompt_tokens * share, depth: depth * share, ..self.load };
         match self.phase {
             Phase::Decode => match self.counted {
-                Counted::Generation => generation(&run, constants, self.load),
-                Counted::Loop => wall(&run, constants, self.load),
-                Counted::Wave => wave(&run, constants, self.load),
+                Counted::Generation => generation(&run, constants, load),
+                Counted::Loop => wall(&run, constants, load),
+                Counted::Wave => wave(&run, constants, load),
             },
             Phase::Prefill => {
-                let load = self.load;
                 let time = prefill(&run, constants, load.prompt_tokens, load.depth).total;
                 let one = load.prompt_tokens / time;
                 // Prompts of several requests follow each other; copies work side by side.
@@ -161,6 +165,9 @@ pub struct Cases<'a> {
     catalog: &'a Catalog,
     works: BTreeMap<WorkKey, Known>,
 }
+
+/// The tool whose rows say so in their notes.
+const BENCHY: &str = "llama-benchy";
 
 /// Tokens generated where a row does not say: llama-bench's default.
 const GENERATED: f64 = 128.0;
@@ -248,6 +255,8 @@ impl<'a> Cases<'a> {
             phase: row.phase,
             load,
             counted: counted(row),
+            // Rows that say what was asked for have what was counted in their columns.
+            asked: row.notes.contains(BENCHY) && !row.notes.contains("asked for"),
             queued: placed.class.slots && row.slots.is_none() && is_queued(row),
             outlined,
             work,
@@ -299,7 +308,7 @@ fn counted(row: &SpeedRow) -> Counted {
     }
     // llama-benchy sends one request for each stream, waits for all, and counts from the first token
     // (eugr/llama-benchy, src/llama_benchy/results.py at 2e3e74d).
-    if row.notes.contains("llama-benchy") { Counted::Wave } else { Counted::Loop }
+    if row.notes.contains(BENCHY) { Counted::Wave } else { Counted::Loop }
 }
 
 /// Whether the total of a single stream is its speed between tokens after all, whatever its label
