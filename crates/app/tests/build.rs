@@ -175,12 +175,21 @@ fn what_cannot_be_built_is_said() {
 fn with_parts(lock: &str, machine: &str, parts: &[(&str, &str)]) -> String {
     let mut lock: Value = serde_json::from_str(lock).unwrap();
     lock["machine"] = machine.into();
-    for part in lock["configuration"]["parts"].as_array_mut().unwrap() {
+    let all = lock["configuration"]["parts"].as_array_mut().unwrap();
+    all.retain(|part| part["role"] != "card");
+    for part in all {
         let role = part["role"].as_str().unwrap();
         if let Some((_, id)) = parts.iter().find(|(of, _)| *of == role) {
             part["id"] = (*id).into();
         }
     }
+    lock.to_string()
+}
+
+/// A locked configuration with its parts changed.
+fn edited(lock: &str, change: &dyn Fn(&mut Vec<Value>)) -> String {
+    let mut lock: Value = serde_json::from_str(lock).unwrap();
+    change(lock["configuration"]["parts"].as_array_mut().unwrap());
     lock.to_string()
 }
 
@@ -245,14 +254,33 @@ fn a_locked_build_keeps_its_parts_and_parts_that_do_not_fit_are_refused_by_their
         wrong(with_parts(&two, "2x RTX 5090", &[("case", "case/nothing")])),
         wrong(with_parts(&two, "2x RTX 5090", &[("case", "psu/bq-pure-power-13m-1000")])),
         wrong("[machine]\n".to_owned()),
+        wrong(two.replacen("2x gpu/nvidia/rtx-5090", "2x gpu/nvidia/rtx-3090", 1)),
+        wrong(edited(&two, &|parts| {
+            let again = parts.iter().find(|part| part["role"] == "case").unwrap().clone();
+            parts.push(again);
+        })),
+        wrong(edited(&two, &|parts| {
+            parts.iter_mut().find(|part| part["role"] == "memory").unwrap()["count"] = 0.into();
+        })),
+        wrong(edited(&two, &|parts| {
+            parts.iter_mut().find(|part| part["role"] == "board").unwrap()["count"] = 2.into();
+        })),
     ];
     insta::assert_snapshot!(said.join(""), @"
     error: `case/nothing` is no part of the catalog
     hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
-    error: there is no case among the parts
+    error: power supply: a machine has one kind, the parts have `psu/asrock-pg-1600g`, `psu/bq-pure-power-13m-1000`
     hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
     error: FILE: expected value at line 1 column 2
     hint: `localrig build MACHINE --lock FILE` writes such a file
+    error: FILE: `machine` is 2x gpu/nvidia/rtx-3090, its parts have 2x gpu/nvidia/rtx-5090
+    hint: write the same into both, or leave the cards out of the parts
+    error: case: a machine has one kind, the parts have `case/define-7-xl`, `case/define-7-xl`
+    hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
+    error: memory: a machine has at least one, not 0 of `memory/ddr5-rdimm-64gb`
+    hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
+    error: board: a machine has one, not 2 of `board/asus-trx50-sage`
+    hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
     ");
 }
 
@@ -292,7 +320,7 @@ fn used_goods_say_who_sells_them_and_what_to_try() {
     insta::assert_snapshot!(section.join("\n"), @"
     Goods that are not new
 
-    - NVIDIA GeForce RTX 3090: used, from a price report
+    - NVIDIA GeForce RTX 3090: used, no seller is named
 
     Ask what is left of the maker's warranty, whether it goes over to you, and by when you may give it
     back; none of that is recorded here. Until then let it run for a day under the load that it is

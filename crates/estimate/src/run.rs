@@ -75,20 +75,20 @@ pub enum Link {
 }
 
 impl fmt::Display for Link {
-    /// In the words of an answer: `over PCIe through host memory at 31.5 GB/s each way`.
+    /// In the words of an answer: `by PCIe through host memory at 31.5 GB/s each way`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (over, rate) = match *self {
-            Self::Ideal => return f.write_str("over a perfect link"),
+        let (by, rate) = match *self {
+            Self::Ideal => return f.write_str("by a perfect link"),
             Self::PciePeer(rate) => ("PCIe from card to card", rate),
             Self::PcieHost(rate) => ("PCIe through host memory", rate),
             Self::NvLink(rate) => ("NVLink", rate),
             Self::Boxes(link) => (link.protocol.name(), link.gb_per_s_per_direction.into()),
             Self::Measured { latency, bandwidth } => {
                 let (wait, rate) = (latency.get() * 1e6, bandwidth.to_gb_per_s());
-                return write!(f, "over a link measured at {wait:.0} us and {rate:.1} GB/s");
+                return write!(f, "by a link measured at {wait:.0} us and {rate:.1} GB/s");
             }
         };
-        write!(f, "over {over} at {:.1} GB/s each way", rate.to_gb_per_s())
+        write!(f, "by {by} at {:.1} GB/s each way", rate.to_gb_per_s())
     }
 }
 

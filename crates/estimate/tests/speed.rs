@@ -289,7 +289,7 @@ fn what_joins_devices_is_read_and_never_guessed() {
     assert_eq!(error("amd/strix-halo-apu"), "missing fact: link.boxes of gpu/amd/strix-halo-apu");
     assert_eq!(error("amd/rx-9070"), "missing fact: link.pcie_gen of gpu/amd/rx-9070");
     let words = |gpu: &str| between(gpu).unwrap().to_string();
-    assert_eq!(words("nvidia/gb10"), "over RDMA over Ethernet at 25.0 GB/s each way");
-    assert_eq!(words("apple/apple-m2-ultra"), "over TCP at 5.0 GB/s each way");
-    assert_eq!(words("nvidia/rtx-3090"), "over PCIe through host memory at 31.5 GB/s each way");
+    assert_eq!(words("nvidia/gb10"), "by RDMA over Ethernet at 25.0 GB/s each way");
+    assert_eq!(words("apple/apple-m2-ultra"), "by TCP at 5.0 GB/s each way");
+    assert_eq!(words("nvidia/rtx-3090"), "by PCIe through host memory at 31.5 GB/s each way");
 }

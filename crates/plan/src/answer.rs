@@ -280,6 +280,11 @@ pub struct RejectedMachine {
 }
 
 impl PlanAnswer {
+    /// Whether a machine is the first by some view of its own.
+    pub fn leads(&self, machine: &RankedMachine) -> bool {
+        self.leaders.iter().any(|leader| leader.rank == machine.rank)
+    }
+
     /// The answer of a plan.
     pub fn new(catalog: &Catalog, plan: &Plan<'_>) -> Self {
         let requirement = plan.requirement;

@@ -117,7 +117,7 @@ pub struct Shelf<'a> {
 }
 
 /// A part that somebody has decided on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FixedPart {
     /// The part.
     pub id: Id,
@@ -141,9 +141,33 @@ pub enum PartsError {
         /// What it is.
         kind: &'static str,
     },
+    /// Parts of which a machine has one kind only.
+    #[error("{kind}: a machine has one kind, the parts have {}", listed(.ids))]
+    Several {
+        /// What they are.
+        kind: &'static str,
+        /// Their ids.
+        ids: Vec<Id>,
+    },
+    /// A number of parts that no machine has.
+    #[error("{kind}: a machine has {allowed}, not {count} of `{id}`")]
+    Count {
+        /// What it is.
+        kind: &'static str,
+        /// The part.
+        id: Id,
+        /// How many were asked for.
+        count: u32,
+        /// How many there can be, in words.
+        allowed: &'static str,
+    },
     /// A catalog file is broken.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+fn listed(ids: &[Id]) -> String {
+    ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What the search looks for, in its order: the stage that was never passed is what is lacking.
@@ -252,7 +276,8 @@ impl<'a> Shelf<'a> {
     /// The base system of these very parts, whether they fit together or not: the rules say so.
     ///
     /// # Errors
-    /// When a part is not in the catalog, or there is none of a kind that every machine has.
+    /// When a part is not in the catalog, or there is none of a kind that every machine has, several
+    /// of one, or a number that no machine has.
     pub fn base_of(&self, parts: &[FixedPart], cards: &[&Gpu]) -> Result<Base<'a>, PartsError> {
         let known = |id: &Id| {
             let has = [
@@ -269,17 +294,17 @@ impl<'a> Shelf<'a> {
         if let Some(unknown) = parts.iter().find(|part| !known(&part.id)) {
             return Err(PartsError::Unknown { id: unknown.id.clone() });
         }
-        let (kit, kits) = named(&self.kits, parts, "memory")?;
+        let (kit, kits) = some(&self.kits, parts, "memory")?;
         let choice = Choice {
             constants: self.constants,
-            board: named(&self.boards, parts, "board")?.0,
+            board: one(&self.boards, parts, "board")?,
             kit,
             kits,
-            cpu: named(&self.cpus, parts, "processor")?.0,
-            psu: named(&self.psus, parts, "power supply")?.0,
-            case: named(&self.cases, parts, "case")?.0,
-            cooler: named(&self.coolers, parts, "cooler")?.0,
-            disk: named(&self.disks, parts, "SSD")?.0,
+            cpu: one(&self.cpus, parts, "processor")?,
+            psu: one(&self.psus, parts, "power supply")?,
+            case: one(&self.cases, parts, "case")?,
+            cooler: one(&self.coolers, parts, "cooler")?,
+            disk: one(&self.disks, parts, "SSD")?,
         };
         Ok(choice.base(cards))
     }
@@ -342,7 +367,7 @@ fn has<T>(offered: &[Offered<'_, T>], id: &Id) -> bool {
 }
 
 /// The part of a kind that is named, and how many of it.
-fn named<'s, 'a, T>(
+fn some<'s, 'a, T>(
     offered: &'s [Offered<'a, T>],
     parts: &[FixedPart],
     kind: &'static str,
@@ -350,7 +375,33 @@ fn named<'s, 'a, T>(
     let of_kind = |part: &FixedPart| {
         offered.iter().find(|one| *one.id == part.id).map(|one| (one, part.count))
     };
-    parts.iter().find_map(of_kind).ok_or(PartsError::Missing { kind })
+    let found: Vec<_> = parts.iter().filter_map(of_kind).collect();
+    match found[..] {
+        [] => Err(PartsError::Missing { kind }),
+        [(part, 0)] => {
+            let (id, allowed) = (part.id.clone(), "at least one");
+            Err(PartsError::Count { kind, id, count: 0, allowed })
+        }
+        [one] => Ok(one),
+        _ => {
+            let ids = found.iter().map(|(part, _)| part.id.clone()).collect();
+            Err(PartsError::Several { kind, ids })
+        }
+    }
+}
+
+/// The part of a kind that a machine has one of.
+fn one<'s, 'a, T>(
+    offered: &'s [Offered<'a, T>],
+    parts: &[FixedPart],
+    kind: &'static str,
+) -> Result<&'s Offered<'a, T>, PartsError> {
+    match some(offered, parts, kind)? {
+        (part, 1) => Ok(part),
+        (part, count) => {
+            Err(PartsError::Count { kind, id: part.id.clone(), count, allowed: "one" })
+        }
+    }
 }
 
 /// Attention heads of the catalog's models, as far as they are recorded.

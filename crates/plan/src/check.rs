@@ -371,10 +371,11 @@ pub fn supply(cards: &[&Gpu], cpu: &Cpu, rest: Watts, psu: &Psu) -> Check {
     let share = load / psu.output_w;
     let reason = format!("{} of {} W sustained", whole(load), whole(psu.output_w));
     let version = psu.atx_version.as_deref().and_then(|version| version.parse::<f64>().ok());
-    let rides_out_steps = version.map(|version| version >= 3.0).filter(|rides| *rides);
-    let steps = match (rides_out_steps, share <= STEP) {
-        (Some(_), _) | (None, true) => "",
-        (None, false) => "; whether it rides out load steps (ATX 3) is not recorded",
+    let steps = match version {
+        _ if share <= STEP => "",
+        Some(version) if version >= 3.0 => "",
+        Some(_) => "; built before ATX 3, so whether it rides out load steps is not known",
+        None => "; whether it rides out load steps (ATX 3) is not recorded",
     };
     if share <= ROOMY {
         let outcome = if steps.is_empty() { Outcome::Pass } else { Outcome::NotChecked };

@@ -11,8 +11,7 @@ use localrig_facts::{Catalog, CatalogError, Id, Money};
 use serde::Serialize;
 
 use crate::answer::{Part, ServedRole, Twin, cost_range, part};
-use crate::build::Line;
-use crate::build::{FixedPart, PartsError};
+use crate::build::{FixedPart, Line, PartsError};
 use crate::candidate::{Candidate, Wall, WallBasis, candidate_of_parts, candidates_of};
 use crate::check::{Check, Outcome};
 use crate::ownership::{Own, Ownership, ownership};

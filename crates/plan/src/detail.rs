@@ -90,9 +90,7 @@ pub fn details(
         }
         let told = told.entry(folder(market.catalog, &one.key)?).or_default();
         *told += 1;
-        let rank = answer.ranked.iter().position(|it| it.key == one.key).map_or(0, |at| at + 1);
-        let leads = answer.leaders.iter().any(|leader| leader.rank == rank);
-        let handling = if *told <= HANDLED || leads {
+        let handling = if *told <= HANDLED || answer.leads(one) {
             let (requirement, candidate) = (plan.requirement, ranked.candidate);
             Some(Handling {
                 upgrade: upgrade(market, requirement, candidate)?,

@@ -126,8 +126,11 @@ pub(crate) fn total(page: &mut Page, answer: &Configuration) {
 fn used_goods(page: &mut Page, answer: &Configuration) {
     let used = answer.parts.iter().filter_map(|part| {
         let price = part.price.as_ref().filter(|price| price.condition != Condition::New)?;
-        let seller = price.tier.map_or("nobody named", Tier::word);
-        Some(Text::from(format!("{}: {}, from a {seller}", part.name, price.condition.word())))
+        let seller = match price.tier {
+            Some(Tier::Observer) | None => "no seller is named".to_owned(),
+            Some(tier) => format!("from a {}", tier.word()),
+        };
+        Some(Text::from(format!("{}: {}, {seller}", part.name, price.condition.word())))
     });
     let used: Vec<Text> = used.collect();
     if used.is_empty() {
@@ -223,7 +226,7 @@ fn steps(upgrade: &Upgrade) -> Vec<Text> {
         let basis = price.basis.word();
         let text = Text::from(format!("{said} ({}, {}, {basis}) ", price.shop, price.date));
         match &price.link {
-            Some(link) => text.link("where", link),
+            Some(link) => text.link("seen there", link),
             None => text.plain("no link"),
         }
     };

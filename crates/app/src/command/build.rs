@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use localrig_facts::machine::parse_machine;
+use localrig_facts::machine::{Machine, parse_machine};
 use localrig_facts::{Date, Id};
 use localrig_plan::build::FixedPart;
 use localrig_plan::configuration::{Ask, configuration};
@@ -70,8 +70,9 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let catalog = command::facts(overlays)?;
     let requirement = command::requirement(&catalog, args.require.as_deref())?.without_limits();
     let market = command::market(&catalog, &requirement, args.as_of)?;
-    let Named { machine: text, key, parts } = named(&args.machine)?;
+    let Named { machine: text, key, whole, parts } = named(&args.machine)?;
     let machine = parse_machine(&catalog, &text)?;
+    agree(args, &text, &machine, whole)?;
     let tariff = tariff(args.per_kwh, market.date);
     let own = Own {
         per_kwh: tariff.as_ref().map(|(price, basis)| (*price, basis.as_str())),
@@ -115,6 +116,8 @@ struct Named {
     machine: String,
     /// Which of its base systems.
     key: Option<String>,
+    /// The cards or the system, where parts are decided on.
+    whole: Vec<FixedPart>,
     /// The parts of the base system, where they are decided on.
     parts: Vec<FixedPart>,
 }
@@ -148,24 +151,54 @@ fn named(text: &str) -> Result<Named, Failure> {
             let form = lock.form;
             return Err(wrong(format!("form {form}; this program reads form {LOCK_FORM}")));
         }
-        // Cards and systems are the machine's own.
-        let beside = |part: &LockedPart| part.role != "card" && part.role != "system";
         let locked: Locked = serde_json::from_value(lock.configuration)
             .map_err(|error| wrong(format!("configuration: {error}")))?;
-        let parts = locked.parts.into_iter().filter(beside);
-        let parts: Vec<FixedPart> =
-            parts.map(|part| FixedPart { id: part.id, count: part.count }).collect();
+        let (whole, parts): (Vec<LockedPart>, Vec<LockedPart>) =
+            locked.parts.into_iter().partition(|part| ["card", "system"].contains(&&*part.role));
+        let fixed = |all: Vec<LockedPart>| {
+            all.into_iter().map(|part| FixedPart { id: part.id, count: part.count }).collect()
+        };
         let key = parts.is_empty().then_some(lock.key);
-        return Ok(Named { machine: lock.machine, key, parts });
+        return Ok(Named { machine: lock.machine, key, whole: fixed(whole), parts: fixed(parts) });
     }
     // A key of a plan ends in the base system: `2x gpu/nvidia/rtx-5090 (AM5, x8+x8)`.
     match text.split_once(" (") {
         Some((machine, rest)) if rest.ends_with(')') && machine.contains("gpu/") => {
             let (machine, key) = (machine.to_owned(), Some(text.to_owned()));
-            Ok(Named { machine, key, parts: Vec::new() })
+            Ok(Named { machine, key, whole: Vec::new(), parts: Vec::new() })
         }
-        _ => Ok(Named { machine: text.to_owned(), key: None, parts: Vec::new() }),
+        _ => {
+            Ok(Named { machine: text.to_owned(), key: None, whole: Vec::new(), parts: Vec::new() })
+        }
     }
+}
+
+/// Cards or a system among locked parts are those that the file's `machine` names: one of the two
+/// was edited without the other otherwise, and which is meant is not for this program to say.
+fn agree(
+    args: &Args,
+    text: &str,
+    machine: &Machine<'_>,
+    mut whole: Vec<FixedPart>,
+) -> Result<(), Failure> {
+    let mut own: Vec<FixedPart> = match machine.system {
+        Some((id, ..)) => vec![FixedPart { id: id.clone(), count: machine.units }],
+        None => machine
+            .devices
+            .iter()
+            .map(|one| FixedPart { id: one.id.clone(), count: one.count })
+            .collect(),
+    };
+    own.sort();
+    whole.sort();
+    if whole.is_empty() || whole == own {
+        return Ok(());
+    }
+    let list: Vec<String> = whole.iter().map(|one| format!("{}x {}", one.count, one.id)).collect();
+    let said =
+        format!("{}: `machine` is {text}, its parts have {}", args.machine, list.join(" + "));
+    Err(Failure::new(INPUT, said)
+        .hint("write the same into both, or leave the cards out of the parts"))
 }
 
 /// The price of electricity: as given, else the tariff of the configured municipality.

@@ -63,10 +63,15 @@ struct Written {
 }
 
 impl Written {
-    /// Files that are or would be written; those of somebody else are kept.
+    /// Files that are or would be written.
     fn written(&self) -> usize {
-        self.changes.iter().filter(|one| !one.kept).count()
+        written(&self.changes).count()
     }
+}
+
+/// Changes that are or would be written; files of somebody else are kept.
+fn written(changes: &[Change]) -> impl Iterator<Item = &Change> {
+    changes.iter().filter(|one| !one.kept)
 }
 
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
@@ -88,13 +93,12 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     };
     let changes = against(&args.folder, &all)?;
     let mut reasons = earlier.map_or_else(Vec::new, |earlier| inputs.reasons(&earlier));
-    if known.is_some() && reasons.is_empty() && changes.iter().any(|one| !one.kept) {
+    if known.is_some() && reasons.is_empty() && written(&changes).next().is_some() {
         reasons.push(UNEXPLAINED.to_owned());
     }
     if !args.check {
         write(args, &changes, &reasons, &inputs)?;
     }
-    let count = changes.iter().filter(|one| !one.kept).count();
     let kept: Vec<String> =
         changes.iter().filter(|one| one.kept).map(|one| one.path.clone()).collect();
     let answer = Written {
@@ -117,8 +121,9 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
         )
         .map_err(Failure::bug)
     })?;
-    if args.check && count > 0 {
-        return Err(Failure::new(MISLEADING, format!("{count} files would change"))
+    let written = answer.written();
+    if args.check && written > 0 {
+        return Err(Failure::new(MISLEADING, format!("{written} files would change"))
             .hint("`localrig report DIR --update` rewrites them"));
     }
     if !kept.is_empty() {
@@ -232,10 +237,10 @@ fn write(
     inputs: &Inputs,
 ) -> Result<(), Failure> {
     let folder = &args.folder;
-    for one in changes.iter().filter(|one| !one.kept) {
+    for one in written(changes) {
         localrig_world::write_in(folder, &one.path, &one.content)?;
     }
-    let rewritten = changes.iter().filter(|one| !one.kept).count();
+    let rewritten = written(changes).count();
     if args.update && rewritten > 0 {
         let old = localrig_world::text_in(folder, CHANGELOG)?;
         let mut text = old.unwrap_or_else(|| "# Changelog\n".to_owned());

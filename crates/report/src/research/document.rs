@@ -261,9 +261,8 @@ pub(super) fn decision(answers: Answers<'_>, platforms: &[Platform<'_>]) -> Docu
     ranking(page, plan, Extent { rows: 30, rest: REST, ..Extent::default() });
     costs(page, answers, &ranked(answers));
     price_history(page, answers, &leaders(platforms));
-    let leads = |rank: usize| plan.leaders.iter().any(|one| one.rank == rank);
-    let in_full = |(index, _): &(usize, &RankedMachine)| *index < IN_FULL || leads(index + 1);
-    for (_, machine) in plan.ranked.iter().enumerate().filter(in_full) {
+    let in_full = |machine: &&RankedMachine| machine.rank <= IN_FULL || plan.leads(machine);
+    for machine in plan.ranked.iter().filter(in_full) {
         configuration(page, plan, machine, Extent::default());
     }
     rejections(page, plan, Extent { rejected: 8, rest: REST, ..Extent::default() });

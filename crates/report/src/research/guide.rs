@@ -1,6 +1,5 @@
 //! The build guide of a platform: of its first machines, or of its nearest miss.
 
-use localrig_plan::answer::RankedMachine;
 use localrig_plan::detail::Handling;
 use localrig_plan::near_miss::NearMiss;
 
@@ -18,10 +17,8 @@ const PURPOSE: &str = "Parts, prices, links, checks, set-up";
 pub(super) fn build_guide(answers: Answers<'_>, platform: &Platform<'_>) -> Document {
     let mut document = new(platform, "build-guide.md", "build guide", PURPOSE);
     let page = &mut document.page;
-    let leads =
-        |machine: &RankedMachine| answers.plan.leaders.iter().any(|one| one.rank == machine.rank);
     for (index, machine) in platform.machines.iter().enumerate() {
-        if index >= MACHINES_PER_PLATFORM && !leads(machine) {
+        if index >= MACHINES_PER_PLATFORM && !answers.plan.leads(machine) {
             continue;
         }
         configuration(page, answers.plan, machine, Extent::default());
