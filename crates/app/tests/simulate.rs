@@ -105,7 +105,9 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
     ----------------------------------------------------------------------------------
     Qwen3-8B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 5090   27 %  163,840    0      0
 
-    - device 0, NVIDIA GeForce RTX 5090: busy 36 %, about 500 W while busy, idle power not recorded
+    - device 0, NVIDIA GeForce RTX 5090: busy 36 %, 190 W on average (the accelerator alone)
+
+    2.6 J per token generated, 0.71 kWh per million, by the accelerators alone.
 
     Concurrency
 
@@ -186,7 +188,9 @@ fn more_than_can_be_done_is_called_saturated() {
     ----------------------------------------------------------------------------------
     Qwen3-14B Q4_K_M on llama.cpp  NVIDIA GeForce RTX 3090   32 %  16,384    0      0
 
-    - device 0, NVIDIA GeForce RTX 3090: busy 100 %, about 330 W while busy, idle power not recorded
+    - device 0, NVIDIA GeForce RTX 3090: busy 100 %, 330 W on average (the accelerator alone)
+
+    2.7 J per token generated, 0.76 kWh per million, by the accelerators alone.
 
     2 replicates of 300 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
     runs: the first is what differs from hour to hour, the second how far off the speed model may be.

@@ -276,6 +276,8 @@ pub struct Board {
     pub power_limit_w: Option<[Watts; 2]>,
     /// Lowest and highest power mode a module is sold for.
     pub power_range_w: Option<[Watts; 2]>,
+    /// Lowest and highest power that its own sensor showed at rest, in its resting state.
+    pub measured_idle_w: Option<[Watts; 2]>,
     /// Width in expansion slots.
     pub slots: Option<f64>,
     /// Length.

@@ -22,7 +22,7 @@ use pc::{cards_of, each};
 
 pub(crate) use pc::LEAST_CARD_GIB;
 pub(crate) use wall::wall_of_system;
-pub use wall::{Wall, WallBasis};
+pub use wall::{Idle, IdleBasis, Wall, WallBasis};
 
 /// A machine with what it costs and what was checked.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Candidate<'a> {
     pub noise: MachineNoise,
     /// Most the machine draws at the wall; absent when nothing is known.
     pub wall: Option<Wall>,
+    /// What it draws at rest; absent when nothing is known.
+    pub idle: Option<Idle>,
     /// How more can be added later.
     pub growth: String,
 }

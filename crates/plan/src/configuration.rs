@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::answer::{Part, ServedRole, Twin, cost_range, part};
 use crate::build::{FixedPart, Line, PartsError};
-use crate::candidate::{Candidate, Wall, WallBasis, candidate_of_parts, candidates_of};
+use crate::candidate::{Candidate, Idle, Wall, WallBasis, candidate_of_parts, candidates_of};
 use crate::check::{Check, Outcome};
 use crate::ownership::{Own, Ownership, ownership};
 use crate::price::{Market, PriceBasis};
@@ -93,8 +93,8 @@ pub struct Documented {
 /// What a machine draws.
 #[derive(Clone, Debug, Serialize)]
 pub struct Power {
-    /// Idle, from and to; absent when nobody measured it.
-    pub idle_w: Option<[Watts; 2]>,
+    /// At rest; absent when nobody measured it.
+    pub idle: Option<Idle>,
     /// Most at the wall.
     pub wall_w: Option<Watts>,
     /// Heat it puts into the room at that: all of it.
@@ -340,8 +340,6 @@ fn not_current(lines: &[Line]) -> Vec<String> {
 }
 
 fn power(candidate: &Candidate<'_>, constants: &MachineConstants) -> Power {
-    let system = candidate.machine.system.map(|(_, system, _)| system);
-    let idle_w = system.and_then(|system| system.power.measured_idle_w);
     let basis = match &candidate.wall {
         None => "not recorded".to_owned(),
         Some(Wall { basis: WallBasis::Alike, note: Some(note), .. }) => note.clone(),
@@ -349,18 +347,13 @@ fn power(candidate: &Candidate<'_>, constants: &MachineConstants) -> Power {
             let (rest, efficiency) = (constants.rest_w.get(), constants.supply_efficiency * 100.0);
             format!(
                 "power limits of cards and processor and {rest} W for the rest, at {efficiency} % \
-                 efficiency of the supply; idle was not measured"
+                 efficiency of the supply"
             )
         }
         Some(Wall { basis, .. }) => basis.words().to_owned(),
     };
     let wall = candidate.wall.as_ref().map(|wall| wall.power_w);
-    Power {
-        idle_w: idle_w.map(|range| range.map(|watts| watts * f64::from(candidate.machine.units))),
-        wall_w: wall,
-        heat_w: wall,
-        basis,
-    }
+    Power { idle: candidate.idle.clone(), wall_w: wall, heat_w: wall, basis }
 }
 
 /// Twice the cards, or one unit more: what must be bought and what gives way.

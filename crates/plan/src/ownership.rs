@@ -8,7 +8,7 @@ use localrig_facts::{CatalogError, Currency, Money};
 use serde::Serialize;
 
 use crate::answer::ServedRole;
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Idle};
 use crate::figure::grouped;
 use crate::price::Market;
 
@@ -25,6 +25,8 @@ pub struct Ownership {
     pub load_hours_per_day: [f64; 3],
     /// Electricity of a year under load, for those hours. Absent when the power is not recorded.
     pub electricity_per_year: Option<[Money; 3]>,
+    /// What a year costs more if it is left on all day: its hours without load, least and most.
+    pub idle_per_year: Option<Rest>,
     /// Years it is kept.
     pub years: f64,
     /// What it is sold for then, least and most.
@@ -41,6 +43,15 @@ pub struct Ownership {
     pub rent: Option<Rent>,
     /// What the figures assume.
     pub assumptions: Vec<String>,
+}
+
+/// Electricity of the hours without load.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rest {
+    /// Least: lowest power, most hours under load. Most: highest power, fewest hours under load.
+    pub cost: [Money; 2],
+    /// What was measured: the machine, a box alike or the cards alone.
+    pub idle: Idle,
 }
 
 /// What owning a machine costs until it is sold: least, middling and most.
@@ -148,6 +159,13 @@ pub fn ownership(
         candidate.wall.as_ref().map(|wall| wall.power_w).map(|wall| {
             hours.map(|hours| Money::of(kwh(wall, hours * 365.0) * price_per_kwh, home))
         });
+    let idle_per_year = candidate.idle.clone().map(|idle| {
+        let [low, high] = idle.power_w;
+        let year = |power: Watts, busy: f64| {
+            Money::of(kwh(power, (24.0 - busy).max(0.0) * 365.0) * price_per_kwh, home)
+        };
+        Rest { cost: [year(low, hours[2]), year(high, hours[0])], idle }
+    });
     let resale = candidate.cost.map(|cost| usage.resale_share.map(|share| cost.scaled(share)));
     let loss_of_value = candidate.cost.map(|cost| {
         let [worst, best] = usage.resale_share;
@@ -179,6 +197,7 @@ pub fn ownership(
         kwh_basis,
         load_hours_per_day: hours,
         electricity_per_year,
+        idle_per_year,
         years: usage.years,
         resale,
         over_years,
@@ -209,7 +228,7 @@ fn assumptions(usage: &Usage, own: Own<'_>) -> Vec<String> {
         step.output_tokens
     ));
     said.push(
-        "electricity of idle hours is not in it: what the cards draw idle is not recorded"
+        "hours without load are not in the totals: one may switch it off or let it sleep"
             .to_owned(),
     );
     said.push(

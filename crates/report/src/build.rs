@@ -3,6 +3,7 @@
 use localrig_facts::Money;
 use localrig_facts::price::Condition;
 use localrig_facts::shop::Tier;
+use localrig_facts::unit::Watts;
 use localrig_plan::answer::Part;
 use localrig_plan::check::Outcome;
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
@@ -177,16 +178,25 @@ pub(crate) fn checks(page: &mut Page, answer: &Configuration) {
     page.table(table);
 }
 
+/// `8 to 25 W`, or `17 W` where both ends are the same.
+fn watt_range(range: [Watts; 2]) -> String {
+    let [low, high] = range.map(|one| grouped(one.get().round() as i64));
+    if low == high { format!("{low} W") } else { format!("{low} to {high} W") }
+}
+
 pub(crate) fn power(page: &mut Page, answer: &Configuration) {
     let watts = |value: f64| format!("{} W", grouped(value.round() as i64));
     let power = &answer.power;
-    let idle = power.idle_w.map_or_else(
+    let idle = power.idle.as_ref().map_or_else(
         || "not measured".to_owned(),
-        |[low, high]| format!("{} to {}", watts(low.get()), watts(high.get())),
+        |idle| {
+            let note = idle.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
+            format!("{} ({}{note})", watt_range(idle.power_w), idle.basis.words())
+        },
     );
     let wall = power.wall_w.map_or_else(|| "not recorded".to_owned(), |wall| watts(wall.get()));
     page.list(vec![
-        format!("idle: {idle}").into(),
+        format!("at rest: {idle}").into(),
         format!("at the wall under full load, and as heat into the room: {wall} ({})", power.basis)
             .into(),
         format!("noise: {} ({})", noise(answer.noise), answer.noise_basis).into(),
@@ -257,6 +267,13 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
              cost per month and none per token either"
                 .into(),
         );
+    }
+    if let Some(rest) = &own.idle_per_year {
+        let (cost, power) =
+            (from_to(money(rest.cost[0]), money(rest.cost[1])), watt_range(rest.idle.power_w));
+        let basis = rest.idle.basis.words();
+        lines
+            .push(format!("left on all day: {cost} a year more, {power} at rest ({basis})").into());
     }
     if let Some([low, high]) = own.resale {
         lines.push(

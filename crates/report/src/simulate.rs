@@ -173,7 +173,11 @@ fn machine(page: &mut Page, simulation: &SimulationAnswer) {
     page.table(table);
     let devices = simulation.devices.iter().enumerate().map(|(index, device)| {
         let power = match (device.power_w, device.busy_w) {
-            (Some(mean), _) => format!("{} W on average", two_digits(mean)),
+            (Some(mean), _) => format!(
+                "{} W on average {}",
+                two_digits(mean),
+                if device.at_wall { "at the wall" } else { "(the accelerator alone)" }
+            ),
             (None, Some(busy)) => {
                 format!("about {} W while busy, idle power not recorded", two_digits(busy.get()))
             }
@@ -188,10 +192,12 @@ fn machine(page: &mut Page, simulation: &SimulationAnswer) {
     });
     page.list(devices.collect());
     if let Some(energy) = simulation.energy_per_token_j {
+        let at_wall = simulation.devices.iter().all(|device| device.at_wall);
         page.paragraph(format!(
-            "{} J per token generated, {} kWh per million.",
+            "{} J per token generated, {} kWh per million{}.",
             two_digits(energy.get()),
-            two_digits(energy.to_kwh() * 1e6)
+            two_digits(energy.to_kwh() * 1e6),
+            if at_wall { "" } else { ", by the accelerators alone" }
         ));
     }
 }

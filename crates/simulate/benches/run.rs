@@ -51,6 +51,7 @@ fn scenario() -> Scenario {
         devices: vec![DeviceFacts {
             name: "device".to_owned(),
             usable: Bytes::gib(24.0),
+            at_wall: false,
             idle: None,
             busy: None,
         }],

@@ -153,6 +153,8 @@ pub struct DeviceAnswer {
     pub device: String,
     /// Share of the time it was busy.
     pub busy_share: f64,
+    /// Whether its power is that of the whole machine at the wall; else it is the device's own.
+    pub at_wall: bool,
     /// Mean power, if known.
     pub power_w: Option<f64>,
     /// Power while it is busy, if known.
@@ -387,6 +389,7 @@ fn devices(scenario: &Scenario, replicates: &[Run], window: f64) -> Vec<DeviceAn
         DeviceAnswer {
             device: device.name.clone(),
             busy_share: share,
+            at_wall: device.at_wall,
             busy_w: device.busy,
             power_w: device
                 .idle

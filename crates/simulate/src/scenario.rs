@@ -51,6 +51,8 @@ pub struct DeviceFacts {
     pub name: String,
     /// Memory that models may fill.
     pub usable: Bytes,
+    /// Whether power is that of the whole machine at the wall; else it is the device's own.
+    pub at_wall: bool,
     /// Power when nothing runs, if known.
     pub idle: Option<Watts>,
     /// Power while a step runs, if known.

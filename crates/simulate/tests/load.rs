@@ -63,6 +63,7 @@ fn home_office(together: bool, weights_us: f64, token_us: f64) -> (Scenario, Wor
             .map(|_| DeviceFacts {
                 name: "device".to_owned(),
                 usable: Bytes::gib(96.0),
+                at_wall: false,
                 idle: None,
                 busy: None,
             })

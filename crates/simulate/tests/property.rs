@@ -85,7 +85,13 @@ fn server(engine: Engine, devices: Vec<u32>) -> Server {
 }
 
 fn device() -> DeviceFacts {
-    DeviceFacts { name: "device".to_owned(), usable: Bytes::gib(24.0), idle: None, busy: None }
+    DeviceFacts {
+        name: "device".to_owned(),
+        usable: Bytes::gib(24.0),
+        at_wall: false,
+        idle: None,
+        busy: None,
+    }
 }
 
 fn alone(engine: Engine, roles: usize) -> Scenario {

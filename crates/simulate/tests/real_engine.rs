@@ -113,6 +113,7 @@ fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
         devices: vec![DeviceFacts {
             name: "processor".to_owned(),
             usable: Bytes::gib(1.0),
+            at_wall: false,
             idle: None,
             busy: None,
         }],

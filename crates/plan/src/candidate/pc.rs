@@ -6,7 +6,7 @@ use localrig_facts::system::Form;
 use localrig_facts::unit::{Bytes, Watts};
 use localrig_facts::{CatalogError, Id};
 
-use super::wall::{Wall, WallBasis};
+use super::wall::{Wall, WallBasis, idle_of_cards};
 use super::{Candidate, Site};
 use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
 use crate::check::{self, Outcome};
@@ -183,6 +183,7 @@ impl<'a> Site<'_, 'a> {
         let (cost, priced) = self.sums(&lines);
         Candidate {
             key,
+            idle: idle_of_cards(&machine.devices),
             machine,
             form: Form::Tower,
             lines,

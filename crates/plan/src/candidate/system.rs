@@ -4,7 +4,7 @@ use localrig_facts::machine::machine_of_variant;
 use localrig_facts::system::{System, Variant};
 use localrig_facts::{CatalogError, Id};
 
-use super::wall::{Wall, wall_of_system};
+use super::wall::{Wall, idle_of_system, wall_of_system};
 use super::{Candidate, Site};
 use crate::build::Line;
 use crate::check::{self, Check, Outcome};
@@ -113,6 +113,7 @@ impl<'a> Site<'_, 'a> {
             lines: vec![line],
             checks,
             noise: MachineNoise { class, basis },
+            idle: idle_of_system(self.market.catalog, system, units)?,
             wall,
             growth,
         })

@@ -1,5 +1,6 @@
-//! What a machine draws at the wall, and how well that is known.
+//! What a machine draws, under load and at rest, and how well that is known.
 
+use localrig_facts::machine::Device;
 use localrig_facts::system::System;
 use localrig_facts::unit::Watts;
 use localrig_facts::{Catalog, CatalogError, Note};
@@ -43,6 +44,72 @@ impl WallBasis {
             Self::Alike => "assumed",
         }
     }
+}
+
+/// What a machine draws while nothing runs on it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Idle {
+    /// Lowest and highest power that was measured.
+    pub power_w: [Watts; 2],
+    /// Of what, and how.
+    pub basis: IdleBasis,
+    /// Which box the figure is taken from, and what else its source says.
+    pub note: Option<String>,
+}
+
+/// Of what the power at rest is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdleBasis {
+    /// The machine at the wall.
+    Measured,
+    /// Another box with the same accelerator, at the wall: an assumption.
+    Alike,
+    /// The cards by their own sensors; not the rest of the machine.
+    Cards,
+}
+
+impl IdleBasis {
+    /// The words used in answers.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Measured => "measured at the wall",
+            Self::Alike => "not recorded; taken from a box alike",
+            Self::Cards => "the cards alone; what the rest draws was not recorded",
+        }
+    }
+}
+
+/// What the cards of a machine draw at rest; `None` where one of them was not measured.
+pub(crate) fn idle_of_cards(devices: &[Device<'_>]) -> Option<Idle> {
+    let card = |device: &Device<'_>| {
+        device.gpu.board.measured_idle_w.map(|range| range.map(|one| one * f64::from(device.count)))
+    };
+    let all: Vec<[Watts; 2]> = devices.iter().map(card).collect::<Option<_>>()?;
+    let power_w = [0, 1].map(|end| all.iter().map(|range| range[end]).sum());
+    Some(Idle { power_w, basis: IdleBasis::Cards, note: None })
+}
+
+/// What so many units of a system draw at rest: measured, or else that of a box of the same shape
+/// with the same accelerator.
+pub(crate) fn idle_of_system(
+    catalog: &Catalog,
+    system: &System,
+    units: u32,
+) -> Result<Option<Idle>, CatalogError> {
+    let of_units = |range: [Watts; 2]| range.map(|one| one * f64::from(units));
+    if let Some(range) = system.power.measured_idle_w {
+        let about = |one: &&Note| one.about == "power.measured_idle_w";
+        let note = system.notes.iter().find(about).map(|note| note.text.clone());
+        return Ok(Some(Idle { power_w: of_units(range), basis: IdleBasis::Measured, note }));
+    }
+    let alike = |one: &&System| one.accelerator == system.accelerator && one.form == system.form;
+    let mut others = catalog.all::<System>()?.values().filter(alike);
+    Ok(others.find_map(|one| {
+        let power_w = of_units(one.power.measured_idle_w?);
+        let note = Some(format!("the {}", one.name));
+        Some(Idle { power_w, basis: IdleBasis::Alike, note })
+    }))
 }
 
 /// Most that one unit of a system draws at the wall, by what is known of it best; where nothing is,

@@ -23,10 +23,17 @@ pub(super) fn device_facts(machine: &Machine<'_>, unit: &Device<'_>) -> DeviceFa
     let middle = |range: [Watts; 2]| (range[0] + range[1]) / 2.0;
     let whole = system.filter(|_| machine.devices.iter().all(Device::is_unified));
     let busy = whole.and_then(|power| power.measured_load_w).map(middle);
+    // Power at rest and under load must be of the same thing: of the box, or of the card.
+    let idle = match (whole, busy) {
+        (Some(power), Some(_)) => power.measured_idle_w,
+        (Some(_), None) => None,
+        (None, _) => unit.gpu.board.measured_idle_w,
+    };
     DeviceFacts {
         name: unit.gpu.name.clone(),
         usable: unit.usable().unwrap_or(Bytes::ZERO),
-        idle: whole.and_then(|power| power.measured_idle_w).map(middle),
+        idle: idle.map(middle),
+        at_wall: busy.is_some(),
         // Where nobody measured it, the models on it say.
         busy,
     }
