@@ -221,7 +221,7 @@ fn a_locked_build_keeps_its_parts_and_parts_that_do_not_fit_are_refused_by_their
         assert_eq!(code, 5, "{said}");
         said
     };
-    let two = lock("2x gpu/nvidia/rtx-5090 (TRX50, x16+x16)", "2026-11-21");
+    let two = lock("2x gpu/nvidia/rtx-5090 (TRX50, x16+x16)", "2026-09-15");
     let said = [
         refused(with_parts(&two, "2x RTX 5090", &[("memory", "memory/kf556c40bbk2-64")])),
         refused(with_parts(&one, "4x RTX 3090", &[])),
@@ -269,7 +269,7 @@ fn a_locked_build_keeps_its_parts_and_parts_that_do_not_fit_are_refused_by_their
     insta::assert_snapshot!(said.join(""), @"
     error: `case/nothing` is no part of the catalog
     hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
-    error: power supply: a machine has one kind, the parts have `psu/asrock-pg-1600g`, `psu/bq-pure-power-13m-1000`
+    error: power supply: a machine has one kind, the parts have `psu/seasonic-prime-px-2200`, `psu/bq-pure-power-13m-1000`
     hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
     error: FILE: expected value at line 1 column 2
     hint: `localrig build MACHINE --lock FILE` writes such a file
@@ -287,12 +287,12 @@ fn a_locked_build_keeps_its_parts_and_parts_that_do_not_fit_are_refused_by_their
 #[test]
 fn a_base_system_that_there_is_not_is_no_other_one() {
     let folder = tempfile::tempdir().unwrap();
-    let key = "2x gpu/nvidia/rtx-5090 (AM5, x8+x8)";
+    let key = "2x gpu/nvidia/rtx-5090 (AM5, x16+x8)";
     let (code, out, said) = run(folder.path(), &["build", key]);
     assert_eq!((code, out.as_str()), (3, ""));
     insta::assert_snapshot!(said, @r#"
-    error: no base system makes 2x gpu/nvidia/rtx-5090 (AM5, x8+x8)
-      `localrig build "2x gpu/nvidia/rtx-5090 (TRX50, x16+x16)"`
+    error: no base system makes 2x gpu/nvidia/rtx-5090 (AM5, x16+x8)
+      `localrig build "2x gpu/nvidia/rtx-5090 (AM5, x8+x8)"`
       `localrig build "2x gpu/nvidia/rtx-5090 (AM5, x16+x4)"`
     hint: it is built as listed, or with parts of your own from a file by `--lock`
     "#);

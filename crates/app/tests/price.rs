@@ -299,7 +299,7 @@ fn a_slip_of_a_finger_is_held_and_stored_only_when_it_is_sure() {
     let home = Home::new();
     let set = ["price", "set", "rtx 5090", "2,5", "--shop", "digitec"];
     insta::assert_snapshot!(home.fails(&set), @"
-    3: error: CHF 2.50 is 0.0 % of the USD 5,409 of 2026-09
+    3: error: CHF 2.50 is 0.0 % of the PLN 30,390 of 2026-10-04
     hint: nothing was stored; `--sure` stores it all the same
     ");
     let shown = home.ok(&["price", "show", "rtx 5090"]);

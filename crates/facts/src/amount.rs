@@ -204,6 +204,7 @@ pub fn currency(written: &str) -> Option<Currency> {
         "EUR" | "€" => Some(Currency::Eur),
         "USD" | "$" => Some(Currency::Usd),
         "GBP" | "£" => Some(Currency::Gbp),
+        "PLN" => Some(Currency::Pln),
         _ => None,
     }
 }

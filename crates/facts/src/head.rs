@@ -9,8 +9,10 @@ use crate::resolve::{Candidate, resolve};
 use crate::source::{Note, Sources};
 
 /// Folders of what has a price.
-pub const PRICED: [&str; 10] =
-    ["gpu", "system", "cpu", "board", "memory", "psu", "case", "cooler", "storage", "prebuilt"];
+pub const PRICED: [&str; 11] = [
+    "gpu", "system", "cpu", "board", "memory", "psu", "case", "cooler", "storage", "cable",
+    "prebuilt",
+];
 
 /// What every entry has.
 #[derive(Clone, Debug, Serialize)]

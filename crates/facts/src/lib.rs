@@ -43,5 +43,5 @@ pub use basis::{Basis, Estimate};
 pub use catalog::{Catalog, CatalogError};
 pub use date::{Date, DateError, PartialDate};
 pub use id::Id;
-pub use money::{Currency, Money, Rate};
+pub use money::{Currency, Money, Rate, exchange};
 pub use source::{Note, Source, SourceKind, Sources, witness};

@@ -20,6 +20,8 @@ pub enum Currency {
     Eur,
     /// Pound sterling.
     Gbp,
+    /// Polish złoty.
+    Pln,
     /// US dollar.
     Usd,
 }
@@ -31,6 +33,7 @@ impl Currency {
             Self::Chf => "CHF",
             Self::Eur => "EUR",
             Self::Gbp => "GBP",
+            Self::Pln => "PLN",
             Self::Usd => "USD",
         }
     }
@@ -171,6 +174,35 @@ pub struct Rate {
     pub rate: f64,
     /// Key into the rate file's sources.
     pub source: String,
+}
+
+/// Units of `to` for one unit of `from` by the newest fixings up to a day, over one common currency
+/// at most, and the older of their days; `None` where no fixing leads there.
+pub fn exchange(rates: &[Rate], from: Currency, to: Currency, by: Date) -> Option<(f64, Date)> {
+    /// What currencies are fixed against, the most usual first.
+    const COMMON: [Currency; 4] = [Currency::Eur, Currency::Usd, Currency::Chf, Currency::Gbp];
+    if from == to {
+        return Some((1.0, by));
+    }
+    let direct = |base: Currency, quote: Currency| {
+        let known = rates.iter().filter(|rate| rate.date <= by);
+        let fixings = known.filter_map(|rate| {
+            if (rate.base, rate.quote) == (base, quote) {
+                Some((rate.rate, rate.date))
+            } else if (rate.quote, rate.base) == (base, quote) {
+                Some((1.0 / rate.rate, rate.date))
+            } else {
+                None
+            }
+        });
+        fixings.max_by_key(|(_, date)| *date)
+    };
+    let over = |middle: Currency| {
+        let (first, date) = direct(from, middle)?;
+        let (second, other) = direct(middle, to)?;
+        Some((first * second, date.min(other)))
+    };
+    direct(from, to).or_else(|| COMMON.into_iter().find_map(over))
 }
 
 #[cfg(test)]

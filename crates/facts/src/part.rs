@@ -286,6 +286,31 @@ pub struct Storage {
     pub sources: Sources,
 }
 
+/// A cable that joins two machines: `catalog/cable/*.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cable {
+    /// Product name.
+    pub name: String,
+    /// Other spellings; unique in the catalog.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Makers' part numbers of what is sold under that name.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
+    /// Plug at both ends: `QSFP112`.
+    pub plug: String,
+    /// Length.
+    pub length_mm: Option<Millimetres>,
+    /// What it carries at most, in one direction.
+    pub gbit_per_s: Option<f64>,
+    /// Remarks.
+    #[serde(default, rename = "note")]
+    pub notes: Vec<Note>,
+    /// Who says so.
+    pub sources: Sources,
+}
+
 /// A workstation or server a vendor sells as a base for cards: `catalog/prebuilt/<vendor>/*.toml`.
 ///
 /// Kept for prices and for vendor comparisons; without cards in it, it is no machine to rank.

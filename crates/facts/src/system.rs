@@ -128,4 +128,6 @@ pub struct Cluster {
     pub max_units: u32,
     /// The link, in words; its bandwidth is a fact of the chip (`link.boxes`).
     pub link: String,
+    /// The cable that joins two units. Two take one; three make a ring, with one between every two.
+    pub cable: Option<Id>,
 }

@@ -15,7 +15,7 @@ use crate::check::Check;
 use crate::knowledge::{Correction, Fact, corrections_of, facts};
 use crate::lead::{Lead, Leader, leaders};
 use crate::plan::{Plan, Ranked, Rejected};
-use crate::price::{NoPrice, Price, PriceBasis};
+use crate::price::{NoPrice, Parcel, Price, PriceBasis};
 use crate::requirement::{Requirement, Role};
 use crate::score::ScoreTerm;
 use crate::shift::turns;
@@ -397,10 +397,18 @@ pub(crate) fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
         let [least, most] = price.spread.unwrap_or([price.low, price.high]);
         let least = if least.minor < price.low.minor { least } else { price.low };
         let most = if most.minor > price.high.minor { most } else { price.high };
-        low += least.times(line.count);
-        high += most.times(line.count);
+        let once = |parcel: fn(&Parcel) -> Money| {
+            let parcel = price.parcel.as_ref().map_or(Money::zero(cost.currency), parcel);
+            parcel.times(line.count.saturating_sub(1))
+        };
+        low += least.times(line.count) - once(|parcel| parcel.low);
+        high += most.times(line.count) - once(|parcel| parcel.high);
     }
-    [low, high]
+    // What another source says bears freight of its own.
+    [
+        if low.minor < cost.minor { low } else { cost },
+        if high.minor > cost.minor { high } else { cost },
+    ]
 }
 
 pub(crate) fn served_role(

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use localrig_facts::calibration::{BaseRule, MachineConstants};
-use localrig_facts::catalog::Table;
+use localrig_facts::catalog::{Entry, Table};
 use localrig_facts::gpu::Gpu;
 use localrig_facts::model::Model;
 use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
-use localrig_facts::{Catalog, CatalogError, Id};
+use localrig_facts::{Catalog, CatalogError, Id, Money};
 use serde::Serialize;
 
 use crate::check::{self, Check, Outcome};
@@ -29,9 +29,9 @@ pub struct Line {
 }
 
 impl Line {
-    /// Price of all of them.
-    pub fn amount(&self) -> Option<localrig_facts::Money> {
-        self.price.as_ref().ok().map(|price| price.amount.times(self.count))
+    /// Price of all of them, in one parcel if they come from abroad.
+    pub fn amount(&self) -> Option<Money> {
+        self.price.as_ref().ok().map(|price| price.of(self.count))
     }
 }
 
@@ -87,7 +87,7 @@ type Cost = (u32, i64);
 impl<T> Offered<'_, T> {
     fn cost(&self, count: u32) -> Cost {
         match &self.price {
-            Ok(price) => (0, price.amount.times(count).minor),
+            Ok(price) => (0, price.of(count).minor),
             Err(_) => (1, 0),
         }
     }
@@ -196,11 +196,19 @@ impl<'a> Shelf<'a> {
         let mut shelf = Self {
             cpus: offered(market, market.catalog.all()?),
             boards: offered(market, market.catalog.all()?),
-            kits: offered(market, market.catalog.all()?),
+            kits: at_newest_rate(
+                offered(market, market.catalog.all()?),
+                |kit: &Memory| kit.memory_type.as_str(),
+                |kit| kit.capacity_gib.written(),
+            ),
             psus: offered(market, market.catalog.all()?),
             cases: offered(market, market.catalog.all()?),
             coolers: offered(market, market.catalog.all()?),
-            disks: offered(market, market.catalog.all()?),
+            disks: at_newest_rate(
+                offered(market, market.catalog.all()?),
+                |_: &Storage| "SSD",
+                |disk| disk.capacity_gb,
+            ),
             constants: market.catalog.machine_constants()?,
             heads: heads(market.catalog)?,
             cpus_of: Vec::new(),
@@ -415,28 +423,62 @@ fn has_slots(cards: &[&Gpu], board: &Motherboard, needs: BaseNeeds) -> bool {
     if needs.full_lanes { outcome == Outcome::Pass } else { outcome != Outcome::Fail }
 }
 
-/// How much older than the newest a price of memory or an SSD may be to compete with it.
+/// How much older than the newest a price of memory or an SSD may be to stand as it is.
 ///
 /// From May 2025 to February 2026 a 64 GB kit went from CHF 170 to 629: a price a
 /// quarter old says nothing.
 pub const COMMODITY_DAYS: i32 = 30;
 
-/// The cheapest of parts that replace one another, such as memory kits and SSDs.
+/// Raises old prices of parts that replace one another, such as memory kits and SSDs, to what a
+/// gigabyte of the same kind costs by the newest prices.
 ///
-/// What one of them costs now, the others cost about as well: an old price is not a bargain. Only
-/// prices within [`COMMODITY_DAYS`] of the newest take part.
+/// What one of them costs now, the others cost about as well: an old price is not a bargain, and a
+/// part twice as large is not needed because somebody saw its price lately. What is dearer anyway
+/// keeps its price.
+fn at_newest_rate<T: Entry>(
+    mut parts: Vec<Offered<'_, T>>,
+    kind: impl Fn(&T) -> &str,
+    gb: impl Fn(&T) -> f64,
+) -> Vec<Offered<'_, T>> {
+    let mut newest: BTreeMap<String, i32> = BTreeMap::new();
+    for part in &parts {
+        if let Ok(price) = &part.price {
+            let age = newest.entry(kind(part.part).to_owned()).or_insert(price.age_days);
+            *age = price.age_days.min(*age);
+        }
+    }
+    let is_new = |kind: &str, price: &Price| price.age_days - newest[kind] <= COMMODITY_DAYS;
+    // Cheapest gigabyte of each kind: hundredths of the currency, whose part, and when.
+    let mut rates: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    for part in &parts {
+        let Ok(price) = &part.price else { continue };
+        let rate = price.amount.minor as f64 / gb(part.part);
+        let known = rates.get(kind(part.part));
+        if is_new(kind(part.part), price) && known.is_none_or(|(least, _)| rate < *least) {
+            let of = format!("{} of {}", part.part.name(), price.date);
+            rates.insert(kind(part.part).to_owned(), (rate, of));
+        }
+    }
+    for part in &mut parts {
+        let kind = kind(part.part);
+        let Ok(price) = &mut part.price else { continue };
+        if is_new(kind, price) {
+            continue;
+        }
+        let (rate, of) = &rates[kind];
+        let today = Money { minor: (rate * gb(part.part)).round() as i64, ..price.amount };
+        if today.minor > price.amount.minor {
+            price.raise(today, &format!("{:.2} per GB, as {of}", rate / 100.0));
+        }
+    }
+    parts
+}
+
+/// The cheapest of parts that replace one another.
 fn commodity<'s, 'a, T>(
     parts: impl Iterator<Item = (&'s Offered<'a, T>, u32)>,
 ) -> Option<(&'s Offered<'a, T>, u32)> {
-    let parts: Vec<_> = parts.collect();
-    let age = |part: &Offered<'a, T>| part.price.as_ref().ok().map(|price| price.age_days);
-    let newest = parts.iter().filter_map(|(part, _)| age(part)).min();
-    parts
-        .into_iter()
-        .filter(|(part, _)| {
-            newest.is_none_or(|newest| age(part).is_some_and(|age| age - newest <= COMMODITY_DAYS))
-        })
-        .min_by_key(|(part, count)| (part.cost(*count), part.id))
+    parts.min_by_key(|(part, count)| (part.cost(*count), part.id))
 }
 
 fn offered<'a, T>(market: &Market<'a>, table: &'a Table<T>) -> Vec<Offered<'a, T>> {

@@ -421,7 +421,7 @@ fn compared(
             .and_then(|(_, system, _)| system.noise.as_ref())
             .and_then(localrig_facts::noise::Noise::class),
         cost: no_price.is_empty().then(|| {
-            let amounts = prices.iter().map(|one: &Several| one.price.amount.times(one.count));
+            let amounts = prices.iter().map(|one: &Several| one.price.of(one.count));
             amounts.fold(Money::zero(market.region.currency), |sum, one| sum + one)
         }),
         prices,

@@ -13,14 +13,17 @@
 //! 6. What has no usable observation has no price: the reason is said, nothing is filled in.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use localrig_facts::gpu::Status;
 use localrig_facts::price::{Condition, Observation, PriceKind};
 use localrig_facts::region::Region;
 use localrig_facts::shop::{Shop, Tier, Vat};
 use localrig_facts::system::{System, Variant};
-use localrig_facts::{Catalog, CatalogError, Currency, Date, Id, Money, Rate};
+use localrig_facts::{Catalog, CatalogError, Currency, Date, Id, Money, exchange};
 use serde::Serialize;
+
+use crate::build::Line;
 
 /// A regional price older than this gives way to newer observations from elsewhere.
 pub const FRESH_DAYS: i32 = 60;
@@ -75,6 +78,10 @@ pub struct Price {
     pub product: String,
     /// What one unit costs here, tax included.
     pub amount: Money,
+    /// What of it is paid once for a parcel; absent where nothing is, or nobody says who sends it.
+    pub parcel: Option<Parcel>,
+    /// The part in whose parcel it comes, so that it pays for none of its own.
+    pub in_parcel_of: Option<String>,
     /// The least and most it may cost: range of the observation, freight and clearance.
     pub low: Money,
     /// See `low`.
@@ -109,6 +116,74 @@ pub struct Price {
     pub stale_regional: Option<StalePrice>,
     /// Remark of the source.
     pub note: Option<String>,
+}
+
+/// Freight with its tax, and clearance: what a parcel costs however much is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Parcel {
+    /// Least.
+    pub low: Money,
+    /// What is reckoned with.
+    pub amount: Money,
+    /// Most.
+    pub high: Money,
+}
+
+impl Price {
+    /// So many of it, in one parcel if one seller sends them.
+    pub fn of(&self, count: u32) -> Money {
+        let parcels = self.parcel.map(|one| one.amount.times(count.saturating_sub(1)));
+        let all = self.amount.times(count);
+        parcels.map_or(all, |parcels| all - parcels)
+    }
+
+    /// The price as high as goods of its kind are now, where it was seen too long ago: the old one
+    /// stays as the least.
+    pub(crate) fn raise(&mut self, today: Money, rate: &str) {
+        let was = self.amount.whole();
+        let seen = format!("{was} of {}, raised to {} {rate}", self.date, today.currency);
+        self.derivation = Some(match self.derivation.take() {
+            Some(before) => format!("{before}: {seen}"),
+            None => seen,
+        });
+        self.amount = today;
+        if self.high.minor < today.minor {
+            self.high = today;
+        }
+        self.basis = PriceBasis::Derived;
+    }
+
+    /// The same good where it comes in the parcel of another part of the same shop.
+    #[must_use]
+    fn in_parcel(mut self, other: &str) -> Self {
+        if let Some(parcel) = self.parcel.take() {
+            self.amount = self.amount - parcel.amount;
+            self.low = self.low - parcel.low;
+            self.high = self.high - parcel.high;
+            self.in_parcel_of = Some(other.to_owned());
+        }
+        self
+    }
+}
+
+/// Parts that one shop abroad sends come in one parcel: the first bears freight and clearance. A
+/// comparison of prices or an average is no sender.
+pub(crate) fn share_parcels(lines: &mut [Line]) {
+    let sends = |price: &Price| {
+        let named = !matches!(price.tier, None | Some(Tier::Observer));
+        (named && price.parcel.is_some()).then(|| price.shop_id.clone())
+    };
+    let mut first: BTreeMap<String, String> = BTreeMap::new();
+    for line in lines {
+        let Ok(price) = &line.price else { continue };
+        let Some(shop) = sends(price) else { continue };
+        match first.get(&shop) {
+            Some(other) => line.price = Ok(price.clone().in_parcel(other)),
+            None => {
+                first.insert(shop, line.name.clone());
+            }
+        }
+    }
 }
 
 /// A regional price that was too old to use.
@@ -291,6 +366,9 @@ impl Market<'_> {
             variant: variant.map(str::to_owned),
             product: used.row.product.clone(),
             amount: landed.amount,
+            // Who sells an average is not one seller.
+            parcel: landed.parcel.filter(|_| used.row.kind != PriceKind::Market),
+            in_parcel_of: None,
             low: landed.low,
             high: landed.high,
             basis,
@@ -436,7 +514,7 @@ impl Market<'_> {
             let (amount, high) = (money(row.amount), money(top));
             let derivation = (row.currency != home)
                 .then(|| format!("{} * {rate:.4} ({})", row.money(), conversion.note));
-            return Ok(Landed { amount, low: amount, high, derivation });
+            return Ok(Landed { amount, low: amount, high, parcel: None, derivation });
         }
         let missing = |fact: &str| NotLanded::Import(fact.to_owned());
         let vat = self.region.vat_percent.ok_or_else(|| missing("vat_percent"))? / 100.0;
@@ -466,6 +544,15 @@ impl Market<'_> {
             if tax <= tax_free { value } else { value + tax + clearance }
         };
         let middle = |[low, high]: [f64; 2]| f64::midpoint(low, high);
+        // What is too small to be taxed bears no clearance and is sent as it is.
+        let taxed = row.amount / divisor * rate * (1.0 + duty) * vat > tax_free;
+        let once =
+            |freight: f64, clearance: f64| Money::of(freight * (1.0 + vat) + clearance, home);
+        let parcel = taxed.then(|| Parcel {
+            low: once(freight[0], clearance[0]),
+            amount: once(middle(freight), middle(clearance)),
+            high: once(freight[1], clearance[1]),
+        });
         let amount = landed(row.amount / divisor, middle(freight), middle(clearance));
         let derivation = format!(
             "{} {net}* {rate:.4} ({}) + freight {home} {:.0}-{:.0}, + {:.1} % VAT, + clearance {home} {:.0}-{:.0}",
@@ -482,6 +569,7 @@ impl Market<'_> {
             low: Money::of(landed(row.amount / divisor, freight[0], clearance[0]), home),
             // A shop that does not invoice net leaves its own VAT in the price.
             high: Money::of(landed(top, freight[1], clearance[1]), home),
+            parcel,
             derivation: Some(derivation),
         })
     }
@@ -491,38 +579,13 @@ impl Market<'_> {
         self.rate(from).ok().map(|one| (one.rate, one.note))
     }
 
-    /// Units of the region's currency for one unit of `from`, over one common currency at most.
+    /// Units of the region's currency for one unit of `from`.
     fn rate(&self, from: Currency) -> Result<Conversion, Currency> {
         let home = self.region.currency;
-        if from == home {
-            return Ok(Conversion { rate: 1.0, note: String::new() });
-        }
         let rates = self.catalog.rates().map_err(|_| from)?;
-        let known: Vec<&Rate> = rates.iter().filter(|rate| rate.date <= self.date).collect();
-        let direct = |base: Currency, quote: Currency| -> Option<(f64, Date)> {
-            known
-                .iter()
-                .filter_map(|rate| {
-                    if (rate.base, rate.quote) == (base, quote) {
-                        Some((rate.rate, rate.date))
-                    } else if (rate.quote, rate.base) == (base, quote) {
-                        Some((1.0 / rate.rate, rate.date))
-                    } else {
-                        None
-                    }
-                })
-                .max_by_key(|(_, date)| *date)
-        };
-        let over = |middle: Currency| {
-            let (first, date) = direct(from, middle)?;
-            let (second, other) = direct(middle, home)?;
-            Some((first * second, date.min(other)))
-        };
-        let found = direct(from, home).or_else(|| {
-            [Currency::Eur, Currency::Usd, Currency::Chf, Currency::Gbp].into_iter().find_map(over)
-        });
-        let (rate, date) = found.ok_or(from)?;
-        Ok(Conversion { rate, note: format!("{from}/{home} of {date}") })
+        let (rate, date) = exchange(rates, from, home, self.date).ok_or(from)?;
+        let note = if from == home { String::new() } else { format!("{from}/{home} of {date}") };
+        Ok(Conversion { rate, note })
     }
 
     /// Name of the shop, and the best link: the product's page, else the shop's.
@@ -542,6 +605,7 @@ impl Market<'_> {
 
 struct Landed {
     amount: Money,
+    parcel: Option<Parcel>,
     low: Money,
     high: Money,
     derivation: Option<String>,

@@ -11,7 +11,7 @@ use localrig_facts::gpu::{Gpu, GpuKind, Status};
 use localrig_facts::survey::Platform;
 use localrig_facts::system::System;
 use localrig_facts::unit::{GbPerS, Gib};
-use localrig_facts::{CatalogError, Currency, Id, Money};
+use localrig_facts::{CatalogError, Currency, Id, Money, exchange};
 use serde::Serialize;
 
 use crate::candidate::{Candidate, LEAST_CARD_GIB};
@@ -308,19 +308,8 @@ impl Surveyor<'_, '_> {
     fn in_budget_currency(&self, usd: f64) -> Result<Option<Money>, CatalogError> {
         let currency = self.plan.requirement.budget.currency;
         let rates = self.market.catalog.rates()?;
-        let newest = |base: Currency, quote: Currency| {
-            rates
-                .iter()
-                .filter(|rate| {
-                    rate.base == base && rate.quote == quote && rate.date <= self.market.date
-                })
-                .max_by_key(|rate| rate.date)
-                .map(|rate| rate.rate)
-        };
-        let direct = newest(Currency::Usd, currency);
-        let through =
-            || Some(newest(Currency::Eur, currency)? / newest(Currency::Eur, Currency::Usd)?);
-        Ok(direct.or_else(through).map(|rate| Money::of(usd * rate, currency).whole()))
+        let rate = exchange(rates, Currency::Usd, currency, self.market.date);
+        Ok(rate.map(|(rate, _)| Money::of(usd * rate, currency).whole()))
     }
 }
 

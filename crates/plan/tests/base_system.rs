@@ -32,15 +32,17 @@ fn market(date: &str) -> Market<'static> {
 /// A part that may be chosen.
 struct Offer<T: 'static> {
     part: &'static T,
-    /// Hundredths of a franc and days since it was seen; absent without a price.
-    price: Option<(i64, i32)>,
+    /// Francs of one, what of it a parcel costs, and days since it was seen; absent without a price.
+    price: Option<(f64, f64, i32)>,
     chosen: Variable,
 }
 
 impl<T> Offer<T> {
     /// A part without a price costs more than any with one.
     fn cost(&self, count: u32) -> f64 {
-        self.price.map_or(WITHOUT_PRICE, |(minor, _)| (minor * i64::from(count)) as f64 / 100.0)
+        self.price.map_or(WITHOUT_PRICE, |(amount, parcel, _)| {
+            amount * f64::from(count) - parcel * f64::from(count - 1)
+        })
     }
 }
 
@@ -52,22 +54,34 @@ fn offers<T: Entry>(market: &Market<'_>, variables: &mut ProblemVariables) -> Ve
         let price = market.price(id, None, Goods::New).ok();
         Offer {
             part,
-            price: price.map(|price| (price.amount.minor, price.age_days)),
+            price: price.map(|price| {
+                let parcel = price.parcel.map_or(0.0, |parcel| parcel.amount.amount());
+                (price.amount.amount(), parcel, price.age_days)
+            }),
             chosen: variables.add(variable().binary()),
         }
     };
     catalog().all::<T>().unwrap().iter().map(offer).collect()
 }
 
-/// Which of parts that replace one another have a price that still says something.
-fn recent<T>(offers: &[&Offer<T>]) -> Vec<bool> {
-    let newest = offers.iter().filter_map(|one| one.price.map(|(_, age)| age)).min();
-    let keeps = |one: &&Offer<T>| match (newest, one.price) {
-        (None, _) => true,
-        (Some(newest), Some((_, age))) => age - newest <= COMMODITY_DAYS,
-        (Some(_), None) => false,
-    };
-    offers.iter().map(keeps).collect()
+/// Old prices of parts that replace one another, raised to what a gigabyte costs by the newest.
+fn raised<T>(offers: &mut [Offer<T>], kind: impl Fn(&T) -> String, gb: impl Fn(&T) -> f64) {
+    let seen: Vec<(String, f64, f64, i32)> = offers
+        .iter()
+        .filter_map(|one| {
+            one.price.map(|(amount, _, age)| (kind(one.part), gb(one.part), amount, age))
+        })
+        .collect();
+    for one in offers {
+        let Some((amount, _, age)) = &mut one.price else { continue };
+        let alike: Vec<_> = seen.iter().filter(|other| other.0 == kind(one.part)).collect();
+        let newest = alike.iter().map(|other| other.3).min().unwrap();
+        if *age - newest > COMMODITY_DAYS {
+            let fresh = alike.iter().filter(|other| other.3 - newest <= COMMODITY_DAYS);
+            let rate = fresh.map(|other| other.2 / other.1).fold(f64::INFINITY, f64::min);
+            *amount = amount.max((rate * gb(one.part) * 100.0).round() / 100.0);
+        }
+    }
 }
 
 fn fails(check: &check::Check) -> bool {
@@ -79,11 +93,13 @@ fn least(market: &Market<'_>, cards: &[&Gpu], needs: BaseNeeds) -> Option<f64> {
     let mut variables = ProblemVariables::new();
     let cpus = offers::<Cpu>(market, &mut variables);
     let boards = offers::<Motherboard>(market, &mut variables);
-    let kits = offers::<Memory>(market, &mut variables);
+    let mut kits = offers::<Memory>(market, &mut variables);
     let psus = offers::<Psu>(market, &mut variables);
     let cases = offers::<Case>(market, &mut variables);
     let coolers = offers::<Cooler>(market, &mut variables);
-    let disks = offers::<Storage>(market, &mut variables);
+    let mut disks = offers::<Storage>(market, &mut variables);
+    raised(&mut kits, |kit| kit.memory_type.clone(), |kit| kit.capacity_gib.written());
+    raised(&mut disks, |_| String::new(), |disk| disk.capacity_gb);
 
     let count = |kit: &Memory| (needs.memory_gib / kit.capacity_gib.written()).ceil() as u32;
     let mut cost = Expression::default();
@@ -100,13 +116,9 @@ fn least(market: &Market<'_>, cards: &[&Gpu], needs: BaseNeeds) -> Option<f64> {
                 conflicts.push([cpu.chosen, board.chosen]);
             }
         }
-        let takes =
-            |kit: &&Offer<Memory>| !fails(&check::memory(kit.part, count(kit.part), board.part));
-        let (fitting, other): (Vec<_>, Vec<_>) = kits.iter().partition(takes);
-        let stale = recent(&fitting).into_iter().zip(&fitting).filter(|(recent, _)| !recent);
-        let stale: Vec<Variable> = stale.map(|(_, kit)| kit.chosen).collect();
-        let unfit = other.iter().map(|kit| kit.chosen).chain(stale);
-        conflicts.extend(unfit.map(|kit| [kit, board.chosen]));
+        let unfit =
+            kits.iter().filter(|kit| fails(&check::memory(kit.part, count(kit.part), board.part)));
+        conflicts.extend(unfit.map(|kit| [kit.chosen, board.chosen]));
         for case in &cases {
             if fails(&check::board_size(board.part, case.part))
                 || fails(&check::width(cards, board.part, case.part))
@@ -153,14 +165,8 @@ fn least(market: &Market<'_>, cards: &[&Gpu], needs: BaseNeeds) -> Option<f64> {
         let unfit = psus.iter().filter(|psu| outcome(psu.part) > allowed);
         conflicts.extend(unfit.map(|psu| [psu.chosen, cpu.chosen]));
     }
-    let large: Vec<&Offer<Storage>> =
-        disks.iter().filter(|disk| disk.part.capacity_gb >= needs.storage_gb).collect();
-    let usable: Vec<Variable> = recent(&large)
-        .into_iter()
-        .zip(&large)
-        .filter_map(|(recent, disk)| recent.then_some(disk.chosen))
-        .collect();
-    excluded.extend(disks.iter().map(|disk| disk.chosen).filter(|one| !usable.contains(one)));
+    let small = disks.iter().filter(|disk| disk.part.capacity_gb < needs.storage_gb);
+    excluded.extend(small.map(|disk| disk.chosen));
 
     let mut roles: Vec<Vec<Variable>> = Vec::new();
     macro_rules! role {

@@ -94,12 +94,12 @@ fn two_600_w_cards_on_too_small_a_supply_fail_the_supply_rule() {
     let ample: &Psu = of(&catalog, "superflower-2200");
     assert_eq!(check::supply(&cards, cpu, rest(&catalog), ample).outcome, Outcome::Pass);
     // As ample, but nobody recorded to what version of ATX it is, and so what load steps it rides out.
-    let unknown: &Psu = of(&catalog, "seasonic-prime-px-2200");
-    let of_two = check::supply(&cards, cpu, rest(&catalog), unknown);
+    let unknown = Psu { atx_version: None, ..ample.clone() };
+    let of_two = check::supply(&cards, cpu, rest(&catalog), &unknown);
     assert_eq!(of_two.outcome, Outcome::NotChecked);
     assert!(of_two.reason.ends_with("load steps (ATX 3) is not recorded"), "{}", of_two.reason);
     // One card leaves so much that even a step to twice the power is within the rating.
-    let of_one = check::supply(&cards[..1], cpu, rest(&catalog), unknown);
+    let of_one = check::supply(&cards[..1], cpu, rest(&catalog), &unknown);
     assert_eq!(of_one.outcome, Outcome::Pass);
 }
 

@@ -130,10 +130,10 @@ fn what_cannot_be_believed_is_held_with_the_reason() {
         .collect();
     insta::with_settings!({filters => vec![(r"but it is \d{4}-\d\d-\d\d", "but it is TODAY")]}, {
         insta::assert_snapshot!(held.join("\n"), @"
-        lost point: CHF 29.99 is 0.6 % of the USD 5,409 of 2026-09
-        in cents: CHF 299,900 is 55.4 times the USD 5,409 of 2026-09
+        lost point: CHF 29.99 is 0.5 % of the PLN 30,390 of 2026-10-04
+        in cents: CHF 299,900 is 46.7 times the PLN 30,390 of 2026-10-04
         absurd: CHF 5,000,000,000 is absurd
-        too good: CHF 990 is 18.3 % of the USD 5,409 of 2026-09
+        too good: CHF 990 is 15.4 % of the PLN 30,390 of 2026-10-04
         tomorrow: dated 2027-05-01, but it is TODAY here: a clock is wrong
         euro: in EUR on a page of shops in ch
         ");

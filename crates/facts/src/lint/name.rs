@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Architecture, Case, Cooler, Cpu, Engine, Findings, Format, Generation, Gpu, Memory, Model,
-    Motherboard, Platform, Prebuilt, Psu, Region, Shop, Storage, System, TensorType,
+    Architecture, Cable, Case, Cooler, Cpu, Engine, Findings, Format, Generation, Gpu, Memory,
+    Model, Motherboard, Platform, Prebuilt, Psu, Region, Shop, Storage, System, TensorType,
 };
 use crate::catalog::{Catalog, Entry};
 
@@ -24,7 +24,7 @@ pub(super) fn duplicates(catalog: &Catalog, findings: &mut Findings) {
     }
     let groups: Vec<Names> = groups! {
         Gpu, System;
-        Cpu, Motherboard, Memory, Psu, Case, Cooler, Storage;
+        Cpu, Motherboard, Memory, Psu, Case, Cooler, Storage, Cable;
         Model;
         Architecture;
         Format;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Architecture, Engine, Findings, Format, Generation, Gpu, Model, Motherboard, Platform,
+    Architecture, Cable, Engine, Findings, Format, Generation, Gpu, Model, Motherboard, Platform,
     Prebuilt, Region, Shop, System, TensorType, Tier,
 };
 use crate::catalog::{Catalog, CatalogError};
@@ -80,6 +80,9 @@ fn hardware(catalog: &Catalog, need: &mut Need<'_>) {
     }
     for (id, system) in catalog.all::<System>().into_iter().flatten() {
         let chips = system.variants.iter().filter_map(|variant| variant.accelerator.as_ref());
+        if let Some(cable) = system.cluster.as_ref().and_then(|cluster| cluster.cable.as_ref()) {
+            need(id.as_str(), "cluster.cable", catalog.get::<Cable>(cable.as_str()).map(drop));
+        }
         for chip in chips.chain([&system.accelerator]) {
             need(id.as_str(), "accelerator", catalog.get::<Gpu>(chip.as_str()).map(drop));
         }

@@ -12,7 +12,7 @@ use crate::build::{Base, BaseNeeds, Line, NoBase, Shelf};
 use crate::check::{self, Outcome};
 use crate::figure::grouped;
 use crate::noise::{MachineNoise, of_cards};
-use crate::price::{NoPrice, Price};
+use crate::price::{NoPrice, Price, share_parcels};
 
 impl<'a> Site<'_, 'a> {
     /// What one of each kind of card in the machine costs.
@@ -180,6 +180,7 @@ impl<'a> Site<'_, 'a> {
         if let Ok(base) = base {
             lines.extend(base.lines);
         }
+        share_parcels(&mut lines);
         let (cost, priced) = self.sums(&lines);
         Candidate {
             key,

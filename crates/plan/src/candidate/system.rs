@@ -1,7 +1,8 @@
 //! Systems bought whole, and several of them joined.
 
 use localrig_facts::machine::machine_of_variant;
-use localrig_facts::system::{System, Variant};
+use localrig_facts::part::Cable;
+use localrig_facts::system::{Cluster, System, Variant};
 use localrig_facts::{CatalogError, Id};
 
 use super::wall::{Wall, idle_of_system, wall_of_system};
@@ -9,7 +10,7 @@ use super::{Candidate, Site};
 use crate::build::Line;
 use crate::check::{self, Check, Outcome};
 use crate::noise::MachineNoise;
-use crate::price::{NoPrice, Price};
+use crate::price::{NoPrice, Price, share_parcels};
 
 impl<'a> Site<'_, 'a> {
     /// Every variant that is sold, alone and joined as far as its maker's guides go.
@@ -66,18 +67,12 @@ impl<'a> Site<'_, 'a> {
         let wall = wall_of_system(self.market.catalog, system)?
             .map(|one| Wall { power_w: one.power_w * f64::from(units), ..one });
         let mut checks: Vec<Check> = self.wall_check(wall.as_ref()).into_iter().collect();
+        let mut lines =
+            vec![Line { role: "system", id: id.clone(), name, count: units, price: price.clone() }];
         if let (Some(cluster), true) = (&system.cluster, units > 1) {
-            checks.push(if units > cluster.max_units {
-                let most = cluster.max_units;
-                let reason = format!("{units} units; {most} are the most in the maker's guides");
-                check::check("cluster link", Outcome::Fail, reason)
-            } else {
-                let reason = format!(
-                    "{}; the cable (and a switch beyond two units) is not priced",
-                    cluster.link
-                );
-                check::check("cluster link", Outcome::NotChecked, reason)
-            });
+            let (check, cables) = self.joined(cluster, units)?;
+            checks.push(check);
+            lines.extend(cables);
         }
         let class = system.noise.as_ref().and_then(localrig_facts::noise::Noise::class);
         let basis = match system.noise.as_ref() {
@@ -85,9 +80,8 @@ impl<'a> Site<'_, 'a> {
             Some(_) => "reviews; no level in dB(A) was found".to_owned(),
             None => "no figure was found".to_owned(),
         };
-        let line =
-            Line { role: "system", id: id.clone(), name, count: units, price: price.clone() };
-        let (cost, priced) = self.sums(std::slice::from_ref(&line));
+        share_parcels(&mut lines);
+        let (cost, priced) = self.sums(&lines);
         let growth = match &system.cluster {
             Some(cluster) if units < cluster.max_units => {
                 format!(
@@ -110,12 +104,43 @@ impl<'a> Site<'_, 'a> {
             form: system.form,
             cost,
             priced,
-            lines: vec![line],
+            lines,
             checks,
             noise: MachineNoise { class, basis },
             idle: idle_of_system(self.market.catalog, system, units)?,
             wall,
             growth,
+        })
+    }
+
+    /// The link between so many units: whether a guide covers them, and the cables, which are not
+    /// among the parts while they have no price: the boxes would have none for their sake.
+    fn joined(&self, cluster: &Cluster, units: u32) -> Result<(Check, Option<Line>), CatalogError> {
+        let rule = |outcome, reason| check::check("cluster link", outcome, reason);
+        let (most, link) = (cluster.max_units, &cluster.link);
+        if units > most {
+            let reason = format!("{units} units; {most} are the most in the maker's guides");
+            return Ok((rule(Outcome::Fail, reason), None));
+        }
+        let Some(id) = &cluster.cable else {
+            let reason = format!("{link}; which cable it takes is not recorded");
+            return Ok((rule(Outcome::NotChecked, reason), None));
+        };
+        let name = self.market.catalog.get::<Cable>(id.as_str())?.name.clone();
+        // Two ends make one line, three a ring.
+        let count = if units == 2 { 1 } else { units };
+        Ok(match self.market.offer(id, None, true, false) {
+            Ok(price) => {
+                let reason = format!(
+                    "{link}; {units} units of at most {most}, {count} of the cable among the parts"
+                );
+                let line = Line { role: "cable", id: id.clone(), name, count, price: Ok(price) };
+                (rule(Outcome::Pass, reason), Some(line))
+            }
+            Err(why) => {
+                let reason = format!("{link}; {count} of {name} not among the parts: {why}");
+                (rule(Outcome::NotChecked, reason), None)
+            }
         })
     }
 }

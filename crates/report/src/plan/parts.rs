@@ -88,6 +88,18 @@ pub(crate) fn price_remark(part: &Part) -> Option<Text> {
             None => format!("{asked} by {by}: {derivation}"),
         });
     }
+    if let Some(parcel) = price.parcel.filter(|_| part.count > 1) {
+        let each = money(parcel.amount);
+        said.push(format!(
+            "{} in one parcel, which saves {each} for each after the first",
+            part.count
+        ));
+    }
+    if let Some(other) = &price.in_parcel_of {
+        said.push(format!(
+            "in one parcel with {other}, so without freight and clearance of its own"
+        ));
+    }
     said.extend(price.note.clone());
     // A shop's front door is no place where the figure stands.
     if !price.link.as_deref().is_some_and(is_page) {

@@ -165,7 +165,7 @@ mod tests {
             @"
         x.csv:2: 0 is no price
         x.csv:3: -3 is no price
-        x.csv:2: unknown value `JPY` (one of CHF, EUR, GBP, USD)
+        x.csv:2: unknown value `JPY` (one of CHF, EUR, GBP, PLN, USD)
         x.csv:2: `yesterday` is not a date; write YYYY-MM-DD, YYYY-MM or YYYY
         x.csv:2: NaN is no price
         "

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use localrig_facts::price::{Condition, Observation, PriceKind};
 use localrig_facts::region::Region;
-use localrig_facts::{Catalog, Currency, Date};
+use localrig_facts::{Catalog, Currency, Date, exchange};
 
 use crate::store::{Seen, State, Verdict};
 
@@ -15,13 +15,12 @@ const FACTOR: f64 = 4.0;
 /// How far below the middle of its fellows an offer may be.
 const BELOW_FELLOWS: f64 = 1.0 / 3.0;
 
-/// Nothing in the catalog costs more, in any of its currencies.
+/// Nothing in the catalog costs more, in any of its currencies: the złoty is the smallest.
 const MOST: f64 = 1_000_000.0;
 
 /// Holds those of `seen`, offers of one fetch or file, that cannot be believed.
 ///
-/// Amounts are compared across currencies as they are: the catalog's currencies are within a third
-/// of each other, far less than the factor.
+/// Amounts in other currencies are converted; where no rate leads there, they are no measure.
 pub fn judge(catalog: &Catalog, seen: &mut [Seen], now: Timestamp) {
     let today: Date = now.to_zoned(jiff::tz::TimeZone::system()).date().into();
     let reasons: Vec<Option<String>> =
@@ -50,8 +49,8 @@ fn reason(catalog: &Catalog, one: &Seen, all: &[Seen], today: Date) -> Option<St
     if !is_plain(offer.kind) {
         return None;
     }
-    if let Some(last) = newest(catalog, one) {
-        let ratio = offer.amount / last.row.amount;
+    if let Some((last, rate)) = newest(catalog, one, today) {
+        let ratio = offer.amount / (last.row.amount * rate);
         if !(1.0 / FACTOR..=FACTOR).contains(&ratio) {
             let times = if ratio > 1.0 {
                 format!("{ratio:.1} times")
@@ -88,8 +87,9 @@ const fn is_plain(kind: PriceKind) -> bool {
     matches!(kind, PriceKind::Offer | PriceKind::Market | PriceKind::List)
 }
 
-/// The newest price known of the same thing in the same condition.
-fn newest<'c>(catalog: &'c Catalog, one: &Seen) -> Option<&'c Observation> {
+/// The newest price known of the same thing in the same condition, and what a unit of its currency
+/// is in that of the offer.
+fn newest<'c>(catalog: &'c Catalog, one: &Seen, today: Date) -> Option<(&'c Observation, f64)> {
     let item = one.item.as_ref()?;
     let is_new = |condition: Condition| condition == Condition::New;
     catalog
@@ -99,7 +99,12 @@ fn newest<'c>(catalog: &'c Catalog, one: &Seen) -> Option<&'c Observation> {
         .filter(|known| known.row.item == *item && known.row.variant == one.variant)
         .filter(|known| is_new(known.row.condition) == is_new(one.offer.condition))
         .filter(|known| is_plain(known.row.kind))
-        .max_by_key(|known| (known.row.date.earliest(), known.region == one.region))
+        .filter_map(|known| {
+            let rates = catalog.rates().ok()?;
+            let (rate, _) = exchange(rates, known.row.currency, one.offer.currency, today)?;
+            Some((known, rate))
+        })
+        .max_by_key(|(known, _)| (known.row.date.earliest(), known.region == one.region))
 }
 
 fn home_currency(catalog: &Catalog, region: &str) -> Option<Currency> {
