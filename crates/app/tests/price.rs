@@ -168,8 +168,9 @@ fn an_import_sorts_into_accepted_held_and_unknown() {
                                                          alias or page
                                                          says what it is
     4  far too cheap        CHF 24  2026-11-19  digitec  CHF 24 is 0.4 %   gpu/nvidia/rtx-5090  import
-                                                         of the USD 5,409
-                                                         of 2026-09
+                                                         of the PLN
+                                                         30,390 of
+                                                         2026-10-04
 
     `localrig price review --accept # --item ID` takes one as a price of the item; further offers of
     that very product then count too. `--refuse #` keeps it out for good.

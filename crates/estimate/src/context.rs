@@ -33,6 +33,8 @@ pub const KV_TYPES: [KvType; 11] = [
 impl KvType {
     /// 16-bit floats, the default of every engine.
     pub const F16: Self = KV_TYPES[1];
+    /// 8 bits, with a scale for every 32 elements.
+    pub const Q8_0: Self = KV_TYPES[4];
 
     /// The type of a name.
     pub fn of(name: &str) -> Option<Self> {

@@ -139,14 +139,9 @@ impl<'a> Moment<'a> {
     fn feed_forward(&self, side: Side) -> u64 {
         let (used, expert) = (self.layout.dim("experts_used"), self.layout.dim("expert_ffn"));
         // Up, gate and their product; without a gate the square is taken in place.
-        let gated = if has(self.layout, "ffn_gate_exps.weight")
-            || has(self.layout, "ffn_gate_up_exps.weight")
-        {
-            3
-        } else {
-            1
-        };
-        let dense = 3 * widest_ffn(self.layout);
+        let traits = self.layout.traits();
+        let gated = if traits.gated_experts { 3 } else { 1 };
+        let dense = 3 * traits.widest_ffn;
         // What the experts take in and give out: the hidden width or a narrower latent one.
         let width = match self.layout.dim("expert_width") {
             0 => self.hidden,
@@ -174,7 +169,7 @@ impl<'a> Moment<'a> {
             return self.heads * self.layout.dim("v_dim");
         }
         // A fused projection needs no separate query.
-        if self.layout.recurrence.is_none() && has(self.layout, "attn_qkv.weight") {
+        if self.layout.recurrence.is_none() && self.layout.traits().fused_attention {
             return 0;
         }
         // A quantised cache takes a rotated copy of the query, and what was as wide as a hidden
@@ -270,12 +265,3 @@ impl<'a> Moment<'a> {
 
 /// Index heads whose scores are held at once.
 const INDEX_SCORES: u64 = 64;
-
-fn has(layout: &Layout, name: &str) -> bool {
-    layout.tensors.iter().any(|tensor| &*tensor.name == name)
-}
-
-fn widest_ffn(layout: &Layout) -> u64 {
-    let widths = layout.tensors.iter().filter(|tensor| &*tensor.name == "ffn_down.weight");
-    widths.map(|tensor| tensor.shape[0]).max().unwrap_or(0)
-}

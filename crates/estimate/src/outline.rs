@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use localrig_facts::Id;
 use localrig_facts::model::{AttentionScheme, Model};
@@ -233,6 +234,7 @@ fn assemble(
         first_group: shape.heads / shape.kv_heads.max(1),
         tied,
         seventy_b: false,
+        traits: OnceLock::new(),
     }
 }
 

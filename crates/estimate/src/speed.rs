@@ -359,6 +359,11 @@ impl<'a> Pace<'a> {
         }
     }
 
+    /// Time to read a prompt of `tokens` after `depth` cached ones, without an interval.
+    pub fn prompt_time(&self, tokens: f64, depth: f64) -> Seconds {
+        Seconds::new(self.prompt(tokens, depth))
+    }
+
     /// Time to read a prompt, in seconds.
     fn prompt(&self, tokens: f64, depth: f64) -> f64 {
         if let Some(cpu) = &self.cpu {

@@ -224,6 +224,43 @@ mod tests {
     }
 
     #[test]
+    fn rates_lead_there_and_back_and_over_one_common_currency() {
+        let rate = |day: &str, base, quote, rate| {
+            let (date, source) = (day.parse().unwrap(), String::new());
+            Rate { date, base, quote, rate, source }
+        };
+        let rates = [
+            rate("2026-07-09", Currency::Eur, Currency::Chf, 0.9),
+            rate("2026-08-09", Currency::Eur, Currency::Chf, 0.8),
+            rate("2026-09-18", Currency::Eur, Currency::Pln, 4.0),
+        ];
+        let on = |from, to, day: &str| {
+            let (rate, date) = exchange(&rates, from, to, day.parse().unwrap())?;
+            Some(format!("{rate:.3} of {date}"))
+        };
+        let said = |found: Option<String>| found.unwrap_or_else(|| "none".to_owned());
+        let all = [
+            on(Currency::Chf, Currency::Chf, "2026-01-01"),
+            on(Currency::Eur, Currency::Chf, "2026-08-08"),
+            on(Currency::Eur, Currency::Chf, "2026-08-09"),
+            on(Currency::Chf, Currency::Eur, "2026-11-01"),
+            // The older day of the two counts.
+            on(Currency::Pln, Currency::Chf, "2026-11-01"),
+            on(Currency::Pln, Currency::Chf, "2026-09-17"),
+            on(Currency::Gbp, Currency::Chf, "2026-11-01"),
+        ];
+        insta::assert_snapshot!(all.map(said).join("\n"), @"
+        1.000 of 2026-01-01
+        0.900 of 2026-07-09
+        0.800 of 2026-08-09
+        1.250 of 2026-08-09
+        0.200 of 2026-08-09
+        none
+        none
+        ");
+    }
+
+    #[test]
     #[should_panic(expected = "a sum across currencies needs a dated rate")]
     fn francs_and_euros_do_not_add_up() {
         let _ = Money::of(1.0, Currency::Chf) + Money::of(1.0, Currency::Eur);

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::id::Id;
 use crate::source::{Note, Sources};
 
 /// One class: `catalog/tier/*.toml`.
@@ -17,6 +18,9 @@ pub struct Tier {
     /// Machines that stand for the class, as one would name them to `estimate`. A model belongs to
     /// the class when it runs on all of them.
     pub machines: Vec<String>,
+    /// Models that people ask about for this class: shown with what comes of them whatever their rank.
+    #[serde(default)]
+    pub models: Vec<Id>,
     /// Remarks.
     #[serde(default, rename = "note")]
     pub notes: Vec<Note>,

@@ -466,7 +466,9 @@ fn at_newest_rate<T: Entry>(
             continue;
         }
         let (rate, of) = &rates[kind];
-        let today = Money { minor: (rate * gb(part.part)).round() as i64, ..price.amount };
+        // Never less than the part that the rate is of, were it as large.
+        let minor = (rate * gb(part.part) - 1e-6).ceil() as i64;
+        let today = Money { minor, ..price.amount };
         if today.minor > price.amount.minor {
             price.raise(today, &format!("{:.2} per GB, as {of}", rate / 100.0));
         }
@@ -474,11 +476,13 @@ fn at_newest_rate<T: Entry>(
     parts
 }
 
-/// The cheapest of parts that replace one another.
+/// The cheapest of parts that replace one another; of equal ones that whose price is newest, which was
+/// asked and not raised.
 fn commodity<'s, 'a, T>(
     parts: impl Iterator<Item = (&'s Offered<'a, T>, u32)>,
 ) -> Option<(&'s Offered<'a, T>, u32)> {
-    parts.min_by_key(|(part, count)| (part.cost(*count), part.id))
+    let age = |part: &Offered<'a, T>| part.price.as_ref().map_or(i32::MAX, |price| price.age_days);
+    parts.min_by_key(|(part, count)| (part.cost(*count), age(part), part.id))
 }
 
 fn offered<'a, T>(market: &Market<'a>, table: &'a Table<T>) -> Vec<Offered<'a, T>> {

@@ -172,11 +172,27 @@ pub struct ComparedModel {
     pub read_per_token_bytes: Option<Bytes>,
     /// KV cache of 32,768 tokens in FP16.
     pub kv_32k_bytes: Option<Bytes>,
+    /// KV cache of one stream by context, as far as the model goes.
+    pub kv_by_context: Vec<KvAt>,
     /// KV cache of the longest context in FP16.
     pub kv_longest_bytes: Option<Bytes>,
     /// Ability at the task, 0 to 100; absent = not scored.
     pub quality_index: Option<Estimate<f64>>,
 }
+
+/// Size of the KV cache of one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct KvAt {
+    /// Tokens in the context.
+    pub context_tokens: u64,
+    /// In FP16.
+    pub f16_bytes: Bytes,
+    /// In Q8_0: 8 bits and a scale for every 32 elements.
+    pub q8_0_bytes: Bytes,
+}
+
+/// Contexts that caches are shown for: 8K, 32K, 128K and 200K.
+pub const KV_CONTEXTS: [u64; 4] = [8_192, 32_768, 131_072, 204_800];
 
 /// Why there is no comparison.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -300,6 +316,7 @@ fn question<'a>(
         role: role.clone(),
         format: format.clone(),
         date: market.date,
+        named: Vec::new(),
     }
 }
 
@@ -484,6 +501,16 @@ pub fn models(
             weights_bytes: work.as_ref().map(|work| work.weights.loaded),
             read_per_token_bytes: work.as_ref().map(Work::active_bytes),
             kv_32k_bytes: kv(32_768),
+            kv_by_context: layout.as_ref().map_or_else(Vec::new, |layout| {
+                let reached = KV_CONTEXTS.into_iter().filter(|one| *one <= model.context_tokens);
+                let of = |tokens, kv| bytes_for_tokens(layout, tokens, 1, kv);
+                let at = |context_tokens| KvAt {
+                    context_tokens,
+                    f16_bytes: of(context_tokens, KvType::F16),
+                    q8_0_bytes: of(context_tokens, KvType::Q8_0),
+                };
+                reached.map(at).collect()
+            }),
             kv_longest_bytes: kv(model.context_tokens),
             quality_index: known.get(id.within_folder()).map(|one| one.index),
         });

@@ -28,6 +28,8 @@ pub struct FitQuestion<'a> {
     pub format: FormatWish,
     /// Only models released by then.
     pub date: Date,
+    /// Models asked about by name, beside the best.
+    pub named: Vec<(&'a Id, &'a Model)>,
 }
 
 /// What a machine can run.
@@ -41,6 +43,8 @@ pub struct Fits<'a> {
     pub nearest: Option<Nearest>,
     /// Models that were not considered because their architecture is not recorded.
     pub facts_only: usize,
+    /// What comes of the models asked about by name.
+    pub named: Vec<Named<'a>>,
 }
 
 /// A model that runs, in its best format that does.
@@ -52,6 +56,15 @@ pub struct Running<'a> {
     pub memory: Memory,
     /// Speed of each stream with half-full contexts, on every machine asked about.
     pub speeds: Vec<Estimate<TokensPerSec>>,
+}
+
+/// A model asked about by name.
+#[derive(Clone, Debug)]
+pub struct Named<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// How it runs in its best format that does, or what came nearest.
+    pub result: Result<Running<'a>, Nearest>,
 }
 
 /// The model that came nearest to running.
@@ -72,6 +85,8 @@ pub enum Miss {
         needed: Bytes,
         /// What the machine offers.
         usable: Bytes,
+        /// The longest context with which it would fit; `None` when not even an empty one does.
+        context_tokens: Option<u64>,
     },
     /// It is too slow.
     Speed {
@@ -92,7 +107,7 @@ impl Miss {
     fn distance(&self) -> f64 {
         match self {
             Self::Speed { speed, minimum } => 1.0 - *speed / *minimum,
-            Self::Memory { needed, usable } => 1.0 + *needed / *usable,
+            Self::Memory { needed, usable, .. } => 1.0 + *needed / *usable,
             Self::Other { .. } => f64::INFINITY,
         }
     }
@@ -115,7 +130,13 @@ pub fn fit<'a>(catalog: &'a Catalog, question: &FitQuestion<'a>) -> Result<Fits<
     let by_model: Vec<&[ModelOption<'a>]> = options.chunk_by(|a, b| a.id == b.id).collect();
     let judged: Vec<Result<Running<'a>, Nearest>> =
         by_model.into_par_iter().filter_map(|same| best_format(catalog, question, same)).collect();
-    let mut fits = Fits { scored: Vec::new(), unscored: Vec::new(), nearest: None, facts_only };
+    let mut fits = Fits {
+        scored: Vec::new(),
+        unscored: Vec::new(),
+        nearest: None,
+        facts_only,
+        named: named(catalog, question)?,
+    };
     for one in judged {
         match one {
             Ok(running) if running.option.ability.is_some() => fits.scored.push(running),
@@ -138,6 +159,30 @@ pub fn fit<'a>(catalog: &'a Catalog, question: &FitQuestion<'a>) -> Result<Fits<
         fits.nearest = None;
     }
     Ok(fits)
+}
+
+/// What comes of the models asked about by name: released or not yet, and whatever the task.
+fn named<'a>(
+    catalog: &'a Catalog,
+    question: &FitQuestion<'a>,
+) -> Result<Vec<Named<'a>>, CatalogError> {
+    let mut found = Vec::new();
+    if question.named.is_empty() {
+        return Ok(found);
+    }
+    let known = abilities(catalog, &question.role.task)?;
+    for (id, model) in question.named.iter().copied() {
+        let asked = [(&question.role, vec![(id, model)], &known)];
+        let mut options = expand(catalog, &asked, &question.format)?.pop().unwrap_or_default();
+        options.retain(|option| option.ask.kv == KvType::F16);
+        let nothing = || {
+            let reason = "no format of the kinds asked for is known of it".to_owned();
+            Err(Nearest { label: model.name.clone(), miss: Miss::Other { reason } })
+        };
+        let result = best_format(catalog, question, &options).unwrap_or_else(nothing);
+        found.push(Named { model, result });
+    }
+    Ok(found)
 }
 
 /// A model in every format it is to be had in, for the role asked about.
@@ -224,7 +269,8 @@ fn runs<'a>(
                 return Err(other(format!("how much memory {} has is not known", machine.name)));
             };
             let needed = memory.total_bytes.high.max(memory.total_bytes.value + margin);
-            return Err(Miss::Memory { needed, usable });
+            let context_tokens = memory.largest_context_tokens.filter(|tokens| *tokens > 0);
+            return Err(Miss::Memory { needed, usable, context_tokens });
         }
         let pace = Pace::new(catalog, &setup, machine, &option.work)
             .map_err(|error| other(error.to_string()))?;

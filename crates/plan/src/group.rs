@@ -20,7 +20,7 @@ use crate::option::ModelOption;
 use crate::requirement::{Requirement, Role};
 use crate::scenario::tower;
 use crate::score::{Weights, role_value};
-use crate::search::{Best, Search};
+use crate::search::{Best, Known, Search};
 use crate::shift::Shift;
 
 /// What one option takes and gives on one group.
@@ -109,6 +109,8 @@ pub(crate) struct GroupFits<'a> {
     pub(crate) sharing: Sharing,
     /// Why a role has no option.
     lacking: Vec<Option<Unplaced>>,
+    /// What choices of models on it come to.
+    pub(crate) known: Known,
 }
 
 impl<'a> Groups<'a> {
@@ -383,7 +385,7 @@ impl<'a> GroupFits<'a> {
             lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.usable())));
             fits.push(kept);
         }
-        Self { machine, copies, fits, sharing, lacking }
+        Self { machine, copies, fits, sharing, lacking, known: Known::default() }
     }
 }
 

@@ -10,7 +10,10 @@
 //! 4. The spread of what sources say at about the same time is shown, and the age always.
 //! 5. What is sold new is priced new; what is no longer made is priced used, where used goods are
 //!    accepted, unless somebody still had it new within [`FRESH_DAYS`].
-//! 6. What has no usable observation has no price: the reason is said, nothing is filled in.
+//! 6. What cannot be converted gives way to what can, and is said. What has no usable observation
+//!    has no price: the reason is said, nothing is filled in.
+//! 7. Several of one offer from abroad, and all that one shop there sends, come in one parcel: freight
+//!    and clearance are paid once. An average is no offer.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -325,6 +328,13 @@ impl Market<'_> {
             let seen = other.row.condition.word().to_owned();
             return Err(NoPrice::OtherCondition { item: name(), seen, date });
         }
+        // What cannot be converted is no price while something else is, but it is said.
+        let (mut usable, barred): (Vec<&Observation>, Vec<&Observation>) =
+            wanted.into_iter().partition(|one| self.landed(one).is_ok());
+        if usable.is_empty() {
+            usable.clone_from(&barred);
+        }
+        let wanted = usable;
         let regional = wanted.iter().copied().filter(|one| one.region == self.region_id);
         let fresh =
             self.best(regional.clone().filter(|one| one.row.age_days(self.date) < FRESH_DAYS));
@@ -359,6 +369,13 @@ impl Market<'_> {
                 date: one.row.date.to_string(),
                 age_days: one.row.age_days(self.date),
             });
+        let newer = barred.into_iter().filter(|one| self.order(one, used).is_gt());
+        let newer = newer.max_by(|a, b| self.order(a, b)).map(|one| {
+            let (asked, day) = (one.row.money(), one.row.date);
+            format!("asked at {asked} elsewhere on {day}, which cannot be converted")
+        });
+        let notes = [used.row.note.clone(), newer];
+        let note = notes.into_iter().flatten().reduce(|all, one| format!("{all}; {one}"));
         let (shop, link) = self.shop(used)?;
         let source = self.catalog.price_sources()?.get(&used.row.source);
         Ok(Price {
@@ -386,7 +403,7 @@ impl Market<'_> {
             derivation: landed.derivation,
             spread: self.spread(used, &wanted),
             stale_regional,
-            note: used.row.note.clone(),
+            note,
         })
     }
 

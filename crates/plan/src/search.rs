@@ -1,7 +1,7 @@
 //! The search for the best models for all roles of a requirement on the groups of a machine.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use localrig_estimate::memory::margin;
 use localrig_facts::unit::{Bytes, TokensPerSec};
@@ -58,16 +58,34 @@ pub(crate) struct Search<'s, 'a> {
     hopes: Vec<f64>,
     /// How near the roles from an index on can come to their minimum speeds: the product.
     nears: Vec<f64>,
-    /// What choices of a group without the main role come to: the same for every main model.
-    known: RefCell<BTreeMap<Key, Vec<(TokensPerSec, f64)>>>,
 }
 
-/// A shift, a group and the choices of the roles there.
-type Key = (usize, usize, Vec<Choice>);
+/// What choices of the roles on a group of devices come to, whatever else there is: worked out once.
+#[derive(Debug, Default)]
+pub(crate) struct Known(Mutex<BTreeMap<Key, Vec<(TokensPerSec, f64)>>>);
+
+/// A shift, and the choices of the roles on the group.
+type Key = (usize, Vec<(usize, Choice)>);
+
+impl Known {
+    fn get_or(
+        &self,
+        key: Key,
+        work_out: impl FnOnce() -> Vec<(TokensPerSec, f64)>,
+    ) -> Vec<(TokensPerSec, f64)> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known().get(&key).cloned();
+        found.unwrap_or_else(|| {
+            let speeds = work_out();
+            known().insert(key, speeds.clone());
+            speeds
+        })
+    }
+}
 
 /// A choice for every role: index of the option, or the earlier role whose model it shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Choice {
+pub(crate) enum Choice {
     Own(usize),
     SharedWith(usize),
 }
@@ -87,8 +105,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let hopes = (0..=fits.len()).map(|from| fits[from..].iter().map(most).sum()).collect();
         let near = |role: &&[Fit<'a>]| role.iter().map(|fit| fit.near).fold(0.0, f64::max);
         let nears = (0..=fits.len()).map(|from| fits[from..].iter().map(near).product()).collect();
-        let known = RefCell::default();
-        Self { requirement, shifts, groups, cut, fits, weights, hopes, nears, known }
+        Self { requirement, shifts, groups, cut, fits, weights, hopes, nears }
     }
 
     /// Adds the best choices: of each option of the main role the best one.
@@ -160,6 +177,15 @@ impl<'s, 'a> Search<'s, 'a> {
             }
             return;
         }
+        // The roles so far slow each other down, and further ones do not make them faster: less than
+        // each would have for itself, this often leaves nothing to hope for.
+        if role > 1 {
+            let (points, near) = self.so_far(choice);
+            let most = best.as_ref().map_or(floor, |(most, _)| *most);
+            if worth_of(points + self.hopes[role], near * self.nears[role]) <= most {
+                return;
+            }
+        }
         // Sharing an earlier role's model costs no weights.
         let shareable: Vec<usize> =
             (0..role).filter(|earlier| self.can_share(*earlier, role, choice)).collect();
@@ -169,6 +195,17 @@ impl<'s, 'a> Search<'s, 'a> {
         for option in 0..self.fits[role].len() {
             self.go_on(choice, hope, Choice::Own(option), best, floor);
         }
+    }
+
+    /// Points of the roles decided so far while only they work, and how near they come to all of
+    /// their minimum speeds together.
+    fn so_far(&self, choice: &[Choice]) -> (f64, f64) {
+        let speeds = self.speeds(choice).into_iter().enumerate();
+        speeds.fold((0.0, 1.0), |(points, near), (role, speed)| {
+            let option = self.fit_of(choice, role).option;
+            let worth = role_value(self.requirement, role, option, speed, self.weights);
+            (points + worth, near * self.requirement.roles[role].nearness(speed.0))
+        })
     }
 
     /// Goes on with one more role decided, if that can still win and fits.
@@ -181,22 +218,15 @@ impl<'s, 'a> Search<'s, 'a> {
         floor: f64,
     ) {
         let role = choice.len();
-        let worth = match one {
-            Choice::Own(option) => self.fits[role][option].worth,
-            // Its own options may have been thinned out: hope for the best of the role.
-            Choice::SharedWith(_) => self.hopes[role] - self.hopes[role + 1],
-        };
-        let hope = hope + worth;
+        choice.push(one);
+        // What a model gives a role that has it to itself is the most that it gives it among others.
+        let hope = hope + self.fit_of(choice, role).worth;
         let most = best.as_ref().map_or(floor, |(most, _)| *most);
-        let near = choice.iter().chain([&one]).enumerate().map(|(role, one)| match one {
-            Choice::Own(option) => self.fits[role][*option].near,
-            Choice::SharedWith(_) => 1.0,
-        });
-        let near = near.product::<f64>() * self.nears[role + 1];
-        if worth_of(hope + self.hopes[role + 1], near) <= most {
+        let near = (0..=role).map(|role| self.fit_of(choice, role).near).product::<f64>();
+        if worth_of(hope + self.hopes[role + 1], near * self.nears[role + 1]) <= most {
+            choice.pop();
             return;
         }
-        choice.push(one);
         let fits = (0..self.groups.len()).all(|group| {
             let (value, high) = self.taken(choice, group);
             let usable = self.usable(choice, group);
@@ -336,13 +366,13 @@ impl<'s, 'a> Search<'s, 'a> {
         all.into_iter().flatten().collect()
     }
 
-    /// Speed of every role while its shift works, and its share of answers in time. Groups share
+    /// Speed of every role decided while its shift works, and its share of answers in time. Groups share
     /// nothing: each is looked at alone, and a role that has one to itself is known.
     fn speeds(&self, choice: &[Choice]) -> Vec<(TokensPerSec, f64)> {
         let mut all: Vec<Option<(TokensPerSec, f64)>> = vec![None; choice.len()];
         for (index, shift) in self.shifts.iter().enumerate() {
             for group in 0..self.groups.len() {
-                let here = |role: &usize| self.group_of(*role) == group;
+                let here = |role: &usize| *role < choice.len() && self.group_of(*role) == group;
                 let together: Vec<usize> = shift.roles.iter().copied().filter(here).collect();
                 if together.iter().all(|role| all[*role].is_some()) {
                     continue;
@@ -351,17 +381,13 @@ impl<'s, 'a> Search<'s, 'a> {
                     all[role].get_or_insert(self.fit_of(choice, role).solo);
                     continue;
                 }
-                let speeds = if self.group_of(0) == group {
+                let speeds = if self.groups.len() == 1 {
                     self.together(choice, shift, &together)
                 } else {
-                    let own = (0..choice.len()).filter(here).map(|role| choice[role]).collect();
-                    let key = (index, group, own);
-                    let known = self.known.borrow().get(&key).cloned();
-                    known.unwrap_or_else(|| {
-                        let speeds = self.together(choice, shift, &together);
-                        self.known.borrow_mut().insert(key, speeds.clone());
-                        speeds
-                    })
+                    // The same card stands beside many others, with the same roles on it.
+                    let own = (0..choice.len()).filter(here).map(|role| (role, choice[role]));
+                    let known = &self.groups[group].known;
+                    known.get_or((index, own.collect()), || self.together(choice, shift, &together))
                 };
                 for (role, speed) in together.iter().zip(speeds) {
                     all[*role].get_or_insert(speed);

@@ -79,7 +79,7 @@ fn raised<T>(offers: &mut [Offer<T>], kind: impl Fn(&T) -> String, gb: impl Fn(&
         if *age - newest > COMMODITY_DAYS {
             let fresh = alike.iter().filter(|other| other.3 - newest <= COMMODITY_DAYS);
             let rate = fresh.map(|other| other.2 / other.1).fold(f64::INFINITY, f64::min);
-            *amount = amount.max((rate * gb(one.part) * 100.0).round() / 100.0);
+            *amount = amount.max((rate * gb(one.part) * 100.0 - 1e-6).ceil() / 100.0);
         }
     }
 }

@@ -9,10 +9,13 @@ use localrig_facts::gpu::{Gpu, Status};
 use localrig_facts::machine::parse_machine;
 use localrig_facts::model::Model;
 use localrig_facts::region::Region;
-use localrig_facts::system::Form;
+use localrig_facts::shop::Tier;
+use localrig_facts::system::{Form, System};
+use localrig_facts::unit::Watts;
 use localrig_facts::{Catalog, PartialDate};
 use localrig_plan::answer::{Load, PlanAnswer, RankedMachine};
-use localrig_plan::candidate::{WallBasis, candidates, candidates_of};
+use localrig_plan::build::Line;
+use localrig_plan::candidate::{IdleBasis, WallBasis, candidates, candidates_of};
 use localrig_plan::check::{Check, Outcome};
 use localrig_plan::compare::{Wanted, machines};
 use localrig_plan::plan::Planner;
@@ -291,6 +294,63 @@ fn machines_are_compared_by_one_format_of_a_model() {
         found.models[0].speeds.iter().map(|one| one.as_ref().unwrap().format.as_str()).collect();
     assert_eq!(formats.len(), 2);
     assert_eq!(formats[0], formats[1]);
+}
+
+#[test]
+fn freight_and_clearance_are_paid_once_for_what_one_shop_sends() {
+    let home = requirement("home-office");
+    let (mut shared, mut several) = (0, 0);
+    // In May SSD and cooler came from one shop abroad; in November boxes and cables are joined.
+    for day in ["2026-05-01", "2026-07-15", "2026-11-21"] {
+        for one in candidates(&market(day), &home).unwrap() {
+            let mut senders = BTreeSet::new();
+            for line in &one.lines {
+                let Ok(price) = &line.price else { continue };
+                let all = price.of(line.count);
+                let each = price.amount.times(line.count);
+                if let Some(parcel) = price.parcel {
+                    assert!(parcel.low.minor <= parcel.amount.minor);
+                    assert!(parcel.amount.minor <= parcel.high.minor);
+                    assert_eq!((each - all).minor, parcel.amount.times(line.count - 1).minor);
+                    several += u32::from(line.count > 1);
+                    let named = !matches!(price.tier, None | Some(Tier::Observer));
+                    assert!(!named || senders.insert(&price.shop_id), "{}: two parcels", one.key);
+                } else {
+                    assert_eq!(all, each);
+                }
+                shared += u32::from(price.in_parcel_of.is_some());
+            }
+            let sum = one.lines.iter().filter_map(Line::amount).map(|one| one.minor).sum::<i64>();
+            assert_eq!(one.priced.minor, sum, "{}", one.key);
+        }
+    }
+    assert!(shared > 0 && several > 0, "{shared} shared, {several} several");
+}
+
+#[test]
+fn what_a_machine_draws_at_rest_is_measured_or_said_to_be_of_a_box_alike() {
+    let home = requirement("home-office");
+    let market = market("2026-11-21");
+    let all = candidates(&market, &home).unwrap();
+    let of = |name: &str| {
+        let one = all.iter().find(|one| one.machine.name.starts_with(name)).unwrap();
+        let idle = one.idle.as_ref();
+        idle.map(|idle| (idle.power_w.map(Watts::get), idle.basis))
+    };
+    let spark = market.catalog.get::<System>("system/nvidia/dgx-spark").unwrap();
+    let box_w = spark.power.measured_idle_w.unwrap().map(Watts::get);
+    assert_eq!(of("3x NVIDIA DGX Spark"), Some((box_w.map(|one| one * 3.0), IdleBasis::Measured)));
+    assert_eq!(of("ASUS Ascent GX10"), Some((box_w, IdleBasis::Alike)));
+    let card = |id: &str| {
+        let gpu = market.catalog.get::<Gpu>(id).unwrap();
+        gpu.board.measured_idle_w.unwrap().map(Watts::get)
+    };
+    let (one, other) = (card("gpu/nvidia/rtx-5090"), card("gpu/nvidia/rtx-3090"));
+    let both = [one[0] + other[0], one[1] + other[1]];
+    let pair = of("GeForce RTX 5090 + GeForce RTX 3090 PC");
+    assert_eq!(pair, Some((both, IdleBasis::Cards)));
+    // One card of unknown power leaves the sum unknown.
+    assert_eq!(of("GeForce RTX 5090 + RTX PRO 4000 Blackwell PC"), None);
 }
 
 #[test]

@@ -54,8 +54,15 @@ fn a_regional_price_wins_while_it_is_younger_than_sixty_days() {
     assert_eq!((day_59.basis, day_59.age_days), (PriceBasis::Regional, 59));
     assert_eq!(day_59.amount.to_string(), "CHF 2,200");
     // On day 60 it is stale; the newer one from abroad has no rate known by then, which is said.
-    let day_60 = price(&rows, "2026-04-18", Goods::New).unwrap_err();
-    assert!(matches!(day_60, NoPrice::NoRate { .. }), "{day_60}");
+    let day_60 = price(&rows, "2026-04-18", Goods::New).unwrap();
+    assert_eq!((day_60.basis, day_60.age_days), (PriceBasis::Stale, 60));
+    assert_eq!(
+        day_60.note.as_deref(),
+        Some("asked at USD 1,000 elsewhere on 2026-04-10, which cannot be converted")
+    );
+    // Nothing else: no price, and why.
+    let alone = price(&rows[1..], "2026-04-18", Goods::New).unwrap_err();
+    assert!(matches!(alone, NoPrice::NoRate { .. }), "{alone}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use localrig_facts::Estimate;
 use localrig_facts::unit::{Bytes, TokensPerSec};
-use localrig_plan::fit::{Fits, Miss, Running};
+use localrig_plan::fit::{Fits, Miss, Named, Nearest, Running};
 use localrig_plan::requirement::Role;
 use serde::Serialize;
 
@@ -24,8 +24,21 @@ pub struct FitAnswer {
     pub unscored: Vec<RunningModel>,
     /// What came nearest, when nothing runs.
     pub nearest_miss: Option<String>,
+    /// What comes of the models asked about by name.
+    pub named: Vec<NamedModel>,
     /// Models that were not considered: the catalog has facts about them, but no architecture.
     pub facts_only_models: usize,
+}
+
+/// A model asked about by name.
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedModel {
+    /// Model.
+    pub model: String,
+    /// How it runs; absent when it does not run as asked.
+    pub runs: Option<RunningModel>,
+    /// Why not, in the format that came nearest.
+    pub nearest_miss: Option<String>,
 }
 
 /// A model that runs, in its best format that does.
@@ -66,20 +79,50 @@ impl FitAnswer {
             as_of,
             scored: fits.scored.iter().map(model).collect(),
             unscored: fits.unscored.iter().map(model).collect(),
-            nearest_miss: fits.nearest.as_ref().map(|nearest| {
-                let why = match &nearest.miss {
-                    Miss::Memory { needed, usable } => {
-                        format!("{} needed, {} usable", gib_words(*needed), gib_words(*usable))
-                    }
-                    Miss::Speed { speed, minimum } => {
-                        format!("{:.1} tok/s, at least {:.1} asked for", speed.get(), minimum.get())
-                    }
-                    Miss::Other { reason } => reason.clone(),
-                };
-                format!("{}: {why}", nearest.label)
-            }),
+            nearest_miss: fits.nearest.as_ref().map(miss),
+            named: fits.named.iter().map(named).collect(),
             facts_only_models: fits.facts_only,
         }
+    }
+}
+
+fn miss(nearest: &Nearest) -> String {
+    let why = match &nearest.miss {
+        Miss::Memory { needed, usable, context_tokens } => {
+            let shorter = context_tokens.map_or_else(String::new, |tokens| {
+                format!("; it fits with {} tokens of context", count(tokens))
+            });
+            format!("{} needed, {} usable{shorter}", gib_words(*needed), gib_words(*usable))
+        }
+        Miss::Speed { speed, minimum } => {
+            format!("{:.1} tok/s, at least {:.1} asked for", speed.get(), minimum.get())
+        }
+        Miss::Other { reason } => reason.clone(),
+    };
+    format!("{}: {why}", nearest.label)
+}
+
+fn named(asked: &Named<'_>) -> NamedModel {
+    NamedModel {
+        model: asked.model.name.clone(),
+        runs: asked.result.as_ref().ok().map(model),
+        nearest_miss: asked.result.as_ref().err().map(miss),
+    }
+}
+
+/// The models asked about by name: a table of those that run, and why the others do not.
+pub(crate) fn by_name(page: &mut Page, named: &[NamedModel]) {
+    let runs: Vec<RunningModel> = named.iter().filter_map(|one| one.runs.clone()).collect();
+    let title = "Asked for by name";
+    list(page, title, &runs, (runs.len(), ""));
+    let missed: Vec<Text> =
+        named.iter().filter_map(|one| one.nearest_miss.clone()).map(Text::from).collect();
+    if runs.is_empty() && !missed.is_empty() {
+        page.heading(2, title);
+    }
+    if !missed.is_empty() {
+        page.paragraph("Not as asked, in the format that comes nearest:");
+        page.list(missed);
     }
 }
 
@@ -147,6 +190,7 @@ pub fn page(answer: &FitAnswer, rows: usize) -> Page {
     }
     let title = "Without scores for the task, largest first";
     list(&mut page, title, &answer.unscored, (rows, "with `--all`"));
+    by_name(&mut page, &answer.named);
     if answer.facts_only_models > 0 {
         page.paragraph(format!(
             "{} more models are in the catalog without their architecture: nothing can be computed \

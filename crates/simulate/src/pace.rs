@@ -4,7 +4,7 @@ use localrig_estimate::setup::SpeedError;
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
 use localrig_facts::Estimate;
-use localrig_facts::unit::{Seconds, Tokens};
+use localrig_facts::unit::Seconds;
 
 use crate::step::{StepTable, Uncertainty};
 
@@ -28,8 +28,7 @@ pub fn step_table(
     streams: u32,
 ) -> Result<StepTable, SpeedError> {
     let prompt = |tokens: f64, depth: f64| -> Result<Seconds, SpeedError> {
-        let speed = pace.prefill(tokens as u64, depth as u64);
-        Ok(Tokens::new(speed.prompt_tokens as f64) / speed.tok_per_s.value)
+        Ok(pace.prompt_time(tokens, depth))
     };
     let uncertainty = Uncertainty {
         decode: factor(&pace.decode(0, u64::from(streams.max(1))).per_stream_tok_per_s),

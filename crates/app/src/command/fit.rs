@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use localrig_facts::Date;
 use localrig_facts::machine::parse_machine;
+use localrig_facts::model::Model;
 use localrig_facts::tier::Tier;
 use localrig_facts::unit::TokensPerSec;
 use localrig_plan::fit::{FitQuestion, fit};
@@ -52,13 +53,15 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
     command::check_task(&catalog, &args.task)?;
-    let names = match (&args.machine, &args.tier) {
-        (Some(machine), _) => vec![machine.clone()],
+    let (names, named) = match (&args.machine, &args.tier) {
+        (Some(machine), _) => (vec![machine.clone()], &[][..]),
         (None, tier) => {
-            let tier = tier.as_deref().unwrap_or_default();
-            catalog.find::<Tier>(tier)?.1.machines.clone()
+            let (_, tier) = catalog.find::<Tier>(tier.as_deref().unwrap_or_default())?;
+            (tier.machines.clone(), &tier.models[..])
         }
     };
+    let named = named.iter().map(|id| catalog.get_in::<Model>(id.within_folder()));
+    let named = named.collect::<Result<_, _>>()?;
     let machines =
         names.iter().map(|name| parse_machine(&catalog, name)).collect::<Result<Vec<_>, _>>()?;
     let role = Role {
@@ -77,7 +80,7 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let date = args.as_of.unwrap_or_else(localrig_world::today);
     let names = machines.iter().map(|machine| machine.name.clone()).collect();
     let format = FormatWish { preferred: ANY_FORMAT[0], acceptable: ANY_FORMAT.to_vec() };
-    let question = FitQuestion { machines, role, format, date };
+    let question = FitQuestion { machines, role, format, date, named };
     let fits = fit(&catalog, &question)?;
     let answer = FitAnswer::new(names, question.role, date.to_string(), &fits);
     let miss = (answer.scored.is_empty() && answer.unscored.is_empty())

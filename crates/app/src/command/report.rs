@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use localrig_facts::machine::{Machine, parse_machine};
+use localrig_facts::model::Model;
 use localrig_facts::tier::Tier;
 use localrig_facts::unit::TokensPerSec;
-use localrig_facts::{Catalog, Date};
+use localrig_facts::{Catalog, Date, Id};
 use localrig_plan::answer::PlanAnswer;
 use localrig_plan::detail::details;
 use localrig_plan::fit::{FitQuestion, fit};
@@ -162,19 +163,22 @@ fn repository(
         machines.iter().map(memory).fold(f64::INFINITY, f64::min)
     };
     by_memory.sort_by(|a, b| least(&a.1).total_cmp(&least(&b.1)));
-    let runs = |machines: Vec<Machine<'_>>, role: Role| -> Result<FitAnswer, Failure> {
-        let names = machines.iter().map(|one| one.name.clone()).collect();
-        let format = requirement.format.clone();
-        let question = FitQuestion { machines, role, format, date: market.date };
-        let fits = fit(catalog, &question)?;
-        Ok(FitAnswer::new(names, question.role, market.date.to_string(), &fits))
-    };
+    let runs =
+        |machines: Vec<Machine<'_>>, role: Role, named: &[Id]| -> Result<FitAnswer, Failure> {
+            let names = machines.iter().map(|one| one.name.clone()).collect();
+            let format = requirement.format.clone();
+            let named = named.iter().map(|id| catalog.get_in::<Model>(id.within_folder()));
+            let named = named.collect::<Result<_, _>>()?;
+            let question = FitQuestion { machines, role, format, date: market.date, named };
+            let fits = fit(catalog, &question)?;
+            Ok(FitAnswer::new(names, question.role, market.date.to_string(), &fits))
+        };
     let mut tiers = Vec::new();
     for (tier, machines) in by_memory {
         let mut role = requirement.main().clone();
         // A tier is shown by what runs at all, with a context that fits the small ones.
         role.context_tokens = role.context_tokens.min(TIER_CONTEXT);
-        tiers.push((tier.name.clone(), runs(machines, role)?));
+        tiers.push((tier.name.clone(), runs(machines, role, &tier.models)?));
     }
     let best = match answer.ranked.first() {
         // Every model that its memory holds, however slow, as the tables of models show it.
@@ -182,7 +186,7 @@ fn repository(
             let mut role = requirement.main().clone();
             role.context_tokens = role.context_tokens.min(TIER_CONTEXT);
             role.speed_minimum_tok_per_s = Some(TokensPerSec::ZERO);
-            Some(runs(vec![parse_machine(catalog, &best.machine)?], role)?)
+            Some(runs(vec![parse_machine(catalog, &best.machine)?], role, &[])?)
         }
         None => None,
     };
@@ -190,7 +194,7 @@ fn repository(
     let mut names = Vec::new();
     for name in abilities(catalog, task)?.keys() {
         let id = format!("model/{name}");
-        let models = catalog.all::<localrig_facts::model::Model>()?;
+        let models = catalog.all::<Model>()?;
         let out = models
             .get(id.as_str())
             .is_some_and(|model| model.released.is_none_or(|day| day.earliest() <= market.date));

@@ -10,6 +10,7 @@ mod reader;
 mod tensor;
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use localrig_facts::model::{Architecture, AttentionScheme, Model, Recurrence};
 use localrig_facts::{Catalog, CatalogError, Id};
@@ -139,6 +140,19 @@ pub struct Layout {
     pub tied: bool,
     /// Whether it is of the size that llama.cpp's recipes call 70B.
     pub seventy_b: bool,
+    /// What the tensors say of the graph; looked up once, on first use.
+    pub(crate) traits: OnceLock<GraphTraits>,
+}
+
+/// What the names and shapes of a model's tensors say of the graph that computes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GraphTraits {
+    /// Whether the experts have a gate.
+    pub(crate) gated_experts: bool,
+    /// Whether queries, keys and values come from one matrix.
+    pub(crate) fused_attention: bool,
+    /// Width of the widest dense feed-forward part; 0 without one.
+    pub(crate) widest_ffn: u64,
 }
 
 /// Heads of attention.
@@ -163,6 +177,21 @@ impl Heads {
 }
 
 impl Layout {
+    pub(crate) fn traits(&self) -> GraphTraits {
+        *self.traits.get_or_init(|| {
+            let named = |name: &'static str| {
+                self.tensors.iter().filter(move |tensor| &*tensor.name == name)
+            };
+            let has = |name: &'static str| named(name).next().is_some();
+            let widths = named("ffn_down.weight").map(|tensor| tensor.shape[0]);
+            GraphTraits {
+                gated_experts: has("ffn_gate_exps.weight") || has("ffn_gate_up_exps.weight"),
+                fused_attention: has("attn_qkv.weight"),
+                widest_ffn: widths.max().unwrap_or(0),
+            }
+        })
+    }
+
     /// A dimension, 0 when the model does not have it.
     pub fn dim(&self, name: &str) -> u64 {
         self.dims.get(name).copied().unwrap_or(0)

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::OnceLock;
 
 use localrig_facts::Id;
 use localrig_facts::model::{Architecture, Model};
@@ -103,6 +104,7 @@ impl<'a> Reader<'a> {
             first_group: heads.checked_div(kv_heads).unwrap_or(0),
             dims,
             seventy_b,
+            traits: OnceLock::new(),
         })
     }
 

@@ -46,6 +46,12 @@ pub(super) fn dangling(catalog: &Catalog, findings: &mut Findings) {
                 findings.add(id.as_str(), "machines", error.to_string());
             }
         }
+        for model in &tier.models {
+            if let Err(CatalogError::Missing { id: missing }) = catalog.get::<Model>(model.as_str())
+            {
+                findings.add(id.as_str(), "models", format!("`{missing}` is not in the catalog"));
+            }
+        }
     }
 }
 

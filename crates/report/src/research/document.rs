@@ -4,7 +4,7 @@ use localrig_facts::engine::Engine;
 use localrig_facts::unit::Bytes;
 use localrig_facts::{CatalogError, Estimate, Id, Money};
 use localrig_plan::answer::RankedMachine;
-use localrig_plan::compare::ComparedModel;
+use localrig_plan::compare::{ComparedModel, KV_CONTEXTS};
 use localrig_plan::survey::Standing;
 
 use super::chart::{Figures, costs, growth, price_history};
@@ -428,6 +428,26 @@ fn models_table(list: &[&ComparedModel], on: Option<&FitAnswer>) -> Table {
     table
 }
 
+/// Caches of models by context.
+fn kv_table(models: &[ComparedModel]) -> Table {
+    /// Least index of the models in it.
+    const LEAST: f64 = 50.0;
+    let mut table = Table::new(&["model", ">8K", ">32K", ">128K", ">200K", ">200K in Q8_0"]);
+    let good = |one: &&ComparedModel| one.quality_index.is_some_and(|it| it.value >= LEAST);
+    for one in models.iter().filter(good).filter(|one| !one.kv_by_context.is_empty()) {
+        let at = |tokens: u64| one.kv_by_context.iter().find(|at| at.context_tokens == tokens);
+        let dash = || "-".to_owned();
+        let mut row: Vec<Text> = vec![one.name.clone().into()];
+        row.extend(
+            KV_CONTEXTS.map(|tokens| at(tokens).map_or_else(dash, |at| gib(at.f16_bytes)).into()),
+        );
+        let longest = KV_CONTEXTS.last().and_then(|tokens| at(*tokens));
+        row.push(longest.map_or_else(dash, |at| gib(at.q8_0_bytes)).into());
+        table.rows.push(row);
+    }
+    table
+}
+
 /// `benchmarks.md`.
 pub(super) fn benchmarks(
     answers: Answers<'_>,
@@ -440,6 +460,12 @@ pub(super) fn benchmarks(
          Not known: the catalog lacks dimensions of the model. Index: ability at the main agent's task, 0 to 100, with its 80 % interval.");
     page.heading(2, "Memory per model");
     page.table(models_table(&answers.models.models.iter().collect::<Vec<_>>(), None));
+    page.heading(2, "KV cache by context");
+    page.paragraph(
+        "Of one stream, in GiB, for the models above that have an index of 50 or more; each stream \
+         has its own. FP16 but for the last column. A dash: longer than the model goes.",
+    );
+    page.table(kv_table(&answers.models.models));
     page.heading(2, "Speeds of the ranked machines");
     let mut table = Table::new(&[
         "machine",
@@ -557,6 +583,7 @@ pub(super) fn tiers(answers: Answers<'_>) -> Document {
         }
         let mut best = Page::default();
         crate::fit::list(&mut best, "Best models", &fit.scored, (5, "run as asked"));
+        crate::fit::by_name(&mut best, &fit.named);
         document.page.append(best, 1);
     }
     document
