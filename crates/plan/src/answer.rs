@@ -228,6 +228,11 @@ pub struct Part {
     pub search: Option<String>,
 }
 
+/// Whether parts are put together, and not a machine that is bought whole, with its cables.
+pub fn is_built(parts: &[Part]) -> bool {
+    parts.iter().any(|part| part.role == "board")
+}
+
 /// A machine with the same accelerators as a better one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Twin {
@@ -397,14 +402,15 @@ pub(crate) fn cost_range(candidate: &Candidate<'_>, cost: Money) -> [Money; 2] {
         let [least, most] = price.spread.unwrap_or([price.low, price.high]);
         let least = if least.minor < price.low.minor { least } else { price.low };
         let most = if most.minor > price.high.minor { most } else { price.high };
-        let once = |parcel: fn(&Parcel) -> Money| {
-            let parcel = price.parcel.as_ref().map_or(Money::zero(cost.currency), parcel);
-            parcel.times(line.count.saturating_sub(1))
+        // What another source says bears freight of its own, or none.
+        let once = |own: bool, share: fn(&Parcel) -> Money| {
+            let parcel = price.parcel.as_ref().filter(|_| own);
+            let paid = parcel.map_or(Money::zero(cost.currency), share);
+            paid.times(line.count.saturating_sub(1))
         };
-        low += least.times(line.count) - once(|parcel| parcel.low);
-        high += most.times(line.count) - once(|parcel| parcel.high);
+        low += least.times(line.count) - once(least == price.low, |parcel| parcel.low);
+        high += most.times(line.count) - once(most == price.high, |parcel| parcel.high);
     }
-    // What another source says bears freight of its own.
     [
         if low.minor < cost.minor { low } else { cost },
         if high.minor > cost.minor { high } else { cost },
@@ -518,6 +524,8 @@ pub struct PriceAges {
     pub stale: u32,
     /// Parts whose price was converted from elsewhere.
     pub derived: u32,
+    /// Parts whose old price was raised to what such goods cost now.
+    pub raised: u32,
     /// Age of the newest price in days.
     pub newest_days: i32,
     /// Age of the oldest.
@@ -533,6 +541,7 @@ impl PriceAges {
                 PriceBasis::Regional => ages.regional += 1,
                 PriceBasis::Stale => ages.stale += 1,
                 PriceBasis::Derived => ages.derived += 1,
+                PriceBasis::Raised => ages.raised += 1,
             }
             ages.newest_days = ages.newest_days.min(price.age_days);
             ages.oldest_days = ages.oldest_days.max(price.age_days);

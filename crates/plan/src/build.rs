@@ -470,7 +470,7 @@ fn at_newest_rate<T: Entry>(
         let minor = (rate * gb(part.part) - 1e-6).ceil() as i64;
         let today = Money { minor, ..price.amount };
         if today.minor > price.amount.minor {
-            price.raise(today, &format!("{:.2} per GB, as {of}", rate / 100.0));
+            price.raise(today, &format!("{:.4} per GB, as {of}", rate / 100.0));
         }
     }
     parts

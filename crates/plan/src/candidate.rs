@@ -145,6 +145,8 @@ pub fn candidates_of<'a>(
     let prices = site.card_prices(machine);
     let mut found = Vec::new();
     site.build(&Shelf::new(market)?, &cards_of(machine, &prices), &mut found);
+    // One whose price is known stands before one whose is not.
+    found.sort_by_key(|one| one.cost.is_none());
     Ok(found)
 }
 

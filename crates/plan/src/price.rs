@@ -57,6 +57,8 @@ pub enum PriceBasis {
     Stale,
     /// Asked elsewhere, converted to what it costs landed here.
     Derived,
+    /// Seen long ago, raised to what goods of its kind cost now.
+    Raised,
 }
 
 impl PriceBasis {
@@ -66,6 +68,7 @@ impl PriceBasis {
             Self::Regional => "observed",
             Self::Stale => "stale",
             Self::Derived => "derived",
+            Self::Raised => "raised",
         }
     }
 }
@@ -153,7 +156,7 @@ impl Price {
         if self.high.minor < today.minor {
             self.high = today;
         }
-        self.basis = PriceBasis::Derived;
+        self.basis = PriceBasis::Raised;
     }
 
     /// The same good where it comes in the parcel of another part of the same shop.

@@ -5,13 +5,14 @@ use localrig_facts::price::Condition;
 use localrig_facts::shop::Tier;
 use localrig_facts::unit::Watts;
 use localrig_plan::answer::Part;
+use localrig_plan::candidate::IdleBasis;
 use localrig_plan::check::Outcome;
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
 use localrig_plan::ownership::Ownership;
 
 use crate::number::{from_to, gib_words, grouped, money, noise, two_digits};
 use crate::page::{Page, Table, Text};
-use crate::plan::{part_table, price_remark, under_load};
+use crate::plan::{cache_words, part_table, price_remark, under_load};
 
 /// The page of a configuration.
 pub fn page(answer: &Configuration) -> Page {
@@ -80,10 +81,11 @@ fn summary(page: &mut Page, answer: &Configuration) {
 pub(crate) fn roles(answer: &Configuration) -> Vec<Text> {
     let roles = answer.roles.iter().map(|role| {
         Text::from(format!(
-            "{}: {} {} on {}, {} tok/s {} while everything runs",
+            "{}: {} {}{} on {}, {} tok/s {} while everything runs",
             role.role,
             role.model,
             role.format,
+            cache_words(role),
             role.engine,
             under_load(role),
             match role.streams {
@@ -108,6 +110,12 @@ pub(crate) fn total(page: &mut Page, answer: &Configuration) {
             let parts = if missing == 1 { "part that has" } else { "parts that have" };
             format!("Without {missing} {parts} no price: {}", money(answer.priced))
         }
+    };
+    let link = answer.checks.iter().find(|check| check.rule == "cluster link");
+    let sum = if link.is_some_and(|check| check.outcome == Outcome::NotChecked) {
+        format!("{sum}, without what joins the boxes")
+    } else {
+        sum
     };
     let old = answer.not_current.len();
     if old == 0 {
@@ -272,8 +280,10 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
         let (cost, power) =
             (from_to(money(rest.cost[0]), money(rest.cost[1])), watt_range(rest.idle.power_w));
         let basis = rest.idle.basis.words();
-        lines
-            .push(format!("left on all day: {cost} a year more, {power} at rest ({basis})").into());
+        // Of a PC only the cards are known: it draws more.
+        let least = if rest.idle.basis == IdleBasis::Cards { "at least " } else { "" };
+        let said = format!("left on all day: {least}{cost} a year more, {power} at rest ({basis})");
+        lines.push(said.into());
     }
     if let Some([low, high]) = own.resale {
         lines.push(

@@ -4,7 +4,7 @@ use localrig_plan::answer::{PlanAnswer, PriceAges, RankedMachine};
 
 use crate::number::{count, gib, money, noise, speed, two_digits};
 use crate::page::{Page, Table, Text};
-use crate::plan::{Extent, ages, nearest_misses, parts, price_remark, sentence_case};
+use crate::plan::{Extent, ages, cache_words, nearest_misses, parts, price_remark, sentence_case};
 
 /// The page of a plan for one model whose machines stand in the order of their prices; `rows`
 /// machines.
@@ -35,8 +35,9 @@ pub fn page(answer: &PlanAnswer, rows: usize) -> Page {
             .plain("Cheapest: ")
             .strong(format!("{}, {}", cheapest.name, money(cheapest.cost)))
             .plain(format!(
-                ", with {} on {}: {} tok/s per stream. {}.",
+                ", with {}{} on {}: {} tok/s per stream. {}.",
                 served.format,
+                cache_words(served),
                 served.engine,
                 speed(&served.per_stream_tok_per_s),
                 sentence_case(&ages(PriceAges::of(cheapest.parts.iter())))
@@ -91,7 +92,7 @@ fn row(one: &RankedMachine) -> [Text; 9] {
         money(one.cost).into(),
         gib(*memory).into(),
         format!("{needed:.1}").into(),
-        served.format.clone().into(),
+        format!("{}{}", served.format, cache_words(served)).into(),
         served.engine.clone().into(),
         speed(&served.per_stream_tok_per_s).into(),
         noise(one.noise).into(),

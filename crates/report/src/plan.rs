@@ -9,7 +9,9 @@ use localrig_plan::answer::{PlanAnswer, PriceAges, ServedRole};
 use localrig_plan::verdict::Mark;
 use serde::Serialize;
 
-pub(crate) use self::machine::{configuration, correction, memory_tree, metrics, verdict_table};
+pub(crate) use self::machine::{
+    cache_words, configuration, correction, memory_tree, metrics, verdict_table,
+};
 pub(crate) use self::parts::{part_table, parts, price_remark};
 pub(crate) use self::rejections::rejections;
 pub(crate) use self::summary::{ages, nearest_misses, sentence_case, summary};

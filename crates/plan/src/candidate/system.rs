@@ -129,16 +129,22 @@ impl<'a> Site<'_, 'a> {
         let name = self.market.catalog.get::<Cable>(id.as_str())?.name.clone();
         // Two ends make one line, three a ring.
         let count = if units == 2 { 1 } else { units };
+        let (cables, are) = if count == 1 {
+            ("one cable".to_owned(), "is")
+        } else {
+            (format!("{count} cables"), "are")
+        };
         Ok(match self.market.offer(id, None, true, false) {
             Ok(price) => {
                 let reason = format!(
-                    "{link}; {units} units of at most {most}, {count} of the cable among the parts"
+                    "{link}; {units} units of at most {most}; {cables} {are} among the parts"
                 );
                 let line = Line { role: "cable", id: id.clone(), name, count, price: Ok(price) };
                 (rule(Outcome::Pass, reason), Some(line))
             }
             Err(why) => {
-                let reason = format!("{link}; {count} of {name} not among the parts: {why}");
+                let reason =
+                    format!("{link}; {cables} {are} needed and not among the parts: {why}");
                 (rule(Outcome::NotChecked, reason), None)
             }
         })

@@ -136,11 +136,7 @@ pub(crate) fn metrics(machine: &RankedMachine) -> Table {
             || billions(role.parameters),
             |active| format!("{}, {} active", billions(role.parameters), billions(active)),
         );
-        let cache = if role.kv_type == "f16" {
-            String::new()
-        } else {
-            format!(" with a {} cache", role.kv_type)
-        };
+        let cache = cache_words(role);
         add(
             &role.role,
             format!(
@@ -300,4 +296,9 @@ fn trade_off(answer: &PlanAnswer, machine: &RankedMachine) -> Vec<Text> {
         )));
     }
     said
+}
+
+/// ` with a q8_0 cache`, where the cache is not in 16 bits.
+pub(crate) fn cache_words(role: &ServedRole) -> String {
+    if role.kv_type == "f16" { String::new() } else { format!(" with a {} cache", role.kv_type) }
 }

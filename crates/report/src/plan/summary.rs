@@ -196,7 +196,7 @@ pub(crate) fn nearest_misses(answer: &PlanAnswer) -> Vec<Text> {
 
 /// How many prices there are, of which kind and how old.
 pub(crate) fn ages(ages: PriceAges) -> String {
-    let total = ages.regional + ages.stale + ages.derived;
+    let total = ages.regional + ages.stale + ages.derived + ages.raised;
     let mut parts = Vec::new();
     let mut add = |number: u32, what: &str| {
         if number > 0 {
@@ -206,6 +206,7 @@ pub(crate) fn ages(ages: PriceAges) -> String {
     add(ages.regional, "fresh");
     add(ages.stale, "stale");
     add(ages.derived, "converted from abroad");
+    add(ages.raised, "raised to what such goods cost now");
     let age = if ages.newest_days == ages.oldest_days {
         format!("{} days", ages.oldest_days)
     } else {

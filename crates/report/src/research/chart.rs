@@ -446,7 +446,7 @@ pub(super) fn price_history(page: &mut Page, answers: Answers<'_>, figures: &Fig
     page.heading(2, "Price history");
     page.picture("prices over time", picture(figures, "price-history.svg"));
     let mut table =
-        Table::new(&["item", ">first seen", "on", ">lowest", ">highest", ">last seen", "on"]);
+        Table::new(&["item", ">first", "counted from", ">lowest", ">highest", ">last", "seen"]);
     for one in all {
         let points = &one.trend.points;
         let ends = points.first().zip(points.last());
@@ -464,5 +464,5 @@ pub(super) fn price_history(page: &mut Page, answers: Answers<'_>, figures: &Fig
         ]);
     }
     page.table(table);
-    page.paragraph("Prices as they would have been counted on each day: the region's own offer, else landed from abroad with freight and tax.");
+    page.paragraph("Prices as they would have been counted on each day: the region's own offer, else landed from abroad with freight and tax. A price whose source names only a month or a year counts from the day it was certainly known.");
 }

@@ -326,7 +326,13 @@ pub(super) fn leaders<'a>(platforms: &[Platform<'a>]) -> Figures<'a> {
 fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
     let usable = best.memory.iter().map(|group| group.usable_bytes.get()).fold(0.0, f64::max);
     let mixture = |one: &&ComparedModel| one.mixture == Some(true);
-    let fits = |one: &&ComparedModel| one.weights_bytes.is_some_and(|size| size.get() < usable);
+    let runs = |id: &Id| {
+        let all = answers.on_best.map(|on| on.scored.iter().chain(&on.unscored));
+        all.is_some_and(|mut all| all.any(|one| one.model_id == id.as_str()))
+    };
+    let fits = |one: &&ComparedModel| {
+        runs(&one.id) || one.weights_bytes.is_some_and(|size| size.get() < usable)
+    };
     let known = || answers.models.models.iter().filter(|one| one.weights_bytes.is_some());
     let groups: [(&str, Vec<&ComparedModel>); 3] = [
         ("Mixtures of experts that fit", known().filter(mixture).filter(fits).collect()),
@@ -346,7 +352,7 @@ fn models(page: &mut Page, answers: Answers<'_>, best: &RankedMachine) {
         Text::default()
             .plain(format!(
                 "A model fits when its weights are smaller than the {} GiB that engines may use of the \
-                 largest group of devices in {}. Index: ability at {}, 0 to 100, with its 80 % interval. \
+                 largest group of devices in {}, or when it runs spread over all of it. Index: ability at {}, 0 to 100, with its 80 % interval. \
                  The last three columns are of that machine with one stream of 32,768 tokens, the speed with \
                  half of them there. The first {MODELS} of each kind; ",
                 gib(Bytes::new(usable)),

@@ -1,5 +1,6 @@
 //! The build guide of a platform: of its first machines, or of its nearest miss.
 
+use localrig_plan::answer::is_built;
 use localrig_plan::detail::Handling;
 use localrig_plan::near_miss::NearMiss;
 
@@ -29,7 +30,7 @@ pub(super) fn build_guide(answers: Answers<'_>, platform: &Platform<'_>) -> Docu
     }
     price_history(page, answers, &figures(platform));
     costs(page, answers, &figures(platform));
-    let built = platform.machines.first().is_some_and(|one| one.parts.len() > 1);
+    let built = platform.machines.first().is_some_and(|one| is_built(&one.parts));
     set_up(page, built);
     page.paragraph(Text::default().link("Overview", "README.md").plain("."));
     document
@@ -70,7 +71,7 @@ pub(super) fn near_miss(platform: &Platform<'_>, near: &NearMiss) -> Document {
         headless: answer.headless.clone(),
     };
     handling(page, &told, &answer.growth);
-    set_up(page, answer.parts.len() > 1);
+    set_up(page, is_built(&answer.parts));
     page.paragraph(Text::default().link("Overview", "README.md").plain("."));
     document
 }

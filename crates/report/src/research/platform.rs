@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use localrig_facts::part::Prebuilt;
 use localrig_facts::shop::Shop;
 use localrig_facts::{CatalogError, Id};
+use localrig_plan::answer::is_built;
 use localrig_plan::configuration::about_words;
 use localrig_plan::knowledge::corrections;
 use localrig_plan::measured::{HeldOutError, Measured, Measurements, ROWS};
@@ -434,7 +435,7 @@ fn vendors(
     answers: Answers<'_>,
     platform: &Platform<'_>,
 ) -> Result<Option<Document>, CatalogError> {
-    let built = platform.machines.iter().any(|one| one.parts.len() > 1);
+    let built = platform.machines.iter().any(|one| is_built(&one.parts));
     let bases = answers.catalog.all::<Prebuilt>()?;
     if !built || bases.is_empty() {
         return Ok(None);
