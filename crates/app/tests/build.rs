@@ -330,3 +330,27 @@ fn used_goods_say_who_sells_them_and_what_to_try() {
     let (_, new, _) = run(folder.path(), &["build", "RTX 5090", "--as-of", "2026-02-17"]);
     assert!(!new.contains("Goods that are not new"));
 }
+
+#[test]
+fn what_is_bought_later_shares_a_parcel_only_with_what_is_bought_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shared = 0;
+    for machine in ["RTX 5090", "2x RTX 5070 Ti", "2x RTX PRO 4000 Blackwell", "DGX Spark"] {
+        let (_, answer, _) =
+            run(folder.path(), &["build", machine, "--format", "json", "--as-of", "2026-11-21"]);
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        let Some(upgrade) = answer["upgrade"].as_object() else { continue };
+        let replaced = upgrade["replace"].as_array().unwrap().iter().map(|one| &one["new"]);
+        let bought: Vec<&Value> =
+            upgrade["add"].as_array().unwrap().iter().chain(replaced).collect();
+        let names: Vec<&Value> = bought.iter().map(|part| &part["name"]).collect();
+        for part in &bought {
+            let parcel = &part["price"]["shared"];
+            if !parcel.is_null() {
+                shared += 1;
+                assert!(names.contains(&&parcel["of"]), "{machine}: {part}");
+            }
+        }
+    }
+    assert!(shared > 0, "some upgrade has two parts from one shop abroad");
+}

@@ -15,7 +15,7 @@ use crate::build::{FixedPart, Line, PartsError};
 use crate::candidate::{Candidate, Idle, Wall, WallBasis, candidate_of_parts, candidates_of};
 use crate::check::{Check, Outcome};
 use crate::ownership::{Own, Ownership, ownership};
-use crate::price::{Market, PriceBasis};
+use crate::price::{Market, Price, PriceBasis, share_parcels};
 use crate::requirement::Requirement;
 
 /// One machine in full.
@@ -376,20 +376,27 @@ pub(crate) fn upgrade(
     }
     let found = candidates_of(market, requirement, &larger)?;
     let Some(then) = found.first() else { return Ok(None) };
-    let (mut add, mut replace) = (Vec::new(), Vec::new());
+    // What is bought, and the part that gives way to it.
+    let (mut lines, mut given): (Vec<Line>, Vec<Option<&str>>) = (Vec::new(), Vec::new());
     for line in &then.lines {
         let same = now.lines.iter().find(|old| old.id == line.id);
-        let bought =
-            |count: u32| part(market.catalog, requirement, &Line { count, ..line.clone() });
-        match same {
-            Some(old) if old.count >= line.count => {}
-            Some(old) => add.push(bought(line.count - old.count)),
-            None => match now.lines.iter().find(|old| old.role == line.role) {
-                Some(old) => {
-                    replace.push(Replacement { old: old.name.clone(), new: bought(line.count) });
-                }
-                None => add.push(bought(line.count)),
-            },
+        let had = same.map_or(0, |old| old.count);
+        if had >= line.count {
+            continue;
+        }
+        let old = now.lines.iter().find(|old| same.is_none() && old.role == line.role);
+        given.push(old.map(|old| old.name.as_str()));
+        // What is there already shares no parcel with what comes later.
+        let price = line.price.clone().map(Price::alone);
+        lines.push(Line { count: line.count - had, price, ..line.clone() });
+    }
+    share_parcels(&mut lines);
+    let (mut add, mut replace) = (Vec::new(), Vec::new());
+    for (line, old) in lines.iter().zip(given) {
+        let new = part(market.catalog, requirement, line);
+        match old {
+            Some(old) => replace.push(Replacement { old: old.to_owned(), new }),
+            None => add.push(new),
         }
     }
     let bought = || add.iter().chain(replace.iter().map(|one| &one.new));

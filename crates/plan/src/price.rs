@@ -86,8 +86,8 @@ pub struct Price {
     pub amount: Money,
     /// What of it is paid once for a parcel; absent where nothing is, or nobody says who sends it.
     pub parcel: Option<Parcel>,
-    /// The part in whose parcel it comes, so that it pays for none of its own.
-    pub in_parcel_of: Option<String>,
+    /// The parcel it comes in, so that it pays for none of its own.
+    pub shared: Option<SharedParcel>,
     /// The least and most it may cost: range of the observation, freight and clearance.
     pub low: Money,
     /// See `low`.
@@ -135,6 +135,15 @@ pub struct Parcel {
     pub high: Money,
 }
 
+/// The parcel of another part of the same shop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedParcel {
+    /// The part that pays for it.
+    pub of: String,
+    /// What one of its own would cost.
+    pub saved: Parcel,
+}
+
 impl Price {
     /// So many of it, in one parcel if one seller sends them.
     pub fn of(&self, count: u32) -> Money {
@@ -166,7 +175,19 @@ impl Price {
             self.amount = self.amount - parcel.amount;
             self.low = self.low - parcel.low;
             self.high = self.high - parcel.high;
-            self.in_parcel_of = Some(other.to_owned());
+            self.shared = Some(SharedParcel { of: other.to_owned(), saved: parcel });
+        }
+        self
+    }
+
+    /// The same good in a parcel of its own.
+    #[must_use]
+    pub(crate) fn alone(mut self) -> Self {
+        if let Some(SharedParcel { saved, .. }) = self.shared.take() {
+            self.amount += saved.amount;
+            self.low += saved.low;
+            self.high += saved.high;
+            self.parcel = Some(saved);
         }
         self
     }
@@ -388,7 +409,7 @@ impl Market<'_> {
             amount: landed.amount,
             // Who sells an average is not one seller.
             parcel: landed.parcel.filter(|_| used.row.kind != PriceKind::Market),
-            in_parcel_of: None,
+            shared: None,
             low: landed.low,
             high: landed.high,
             basis,

@@ -318,7 +318,7 @@ fn freight_and_clearance_are_paid_once_for_what_one_shop_sends() {
                 } else {
                     assert_eq!(all, each);
                 }
-                shared += u32::from(price.in_parcel_of.is_some());
+                shared += u32::from(price.shared.is_some());
             }
             let sum = one.lines.iter().filter_map(Line::amount).map(|one| one.minor).sum::<i64>();
             assert_eq!(one.priced.minor, sum, "{}", one.key);

@@ -242,7 +242,10 @@ fn steps(upgrade: &Upgrade) -> Vec<Text> {
         let said = format!("{what} {}x {}: {amount}", part.count, part.name);
         let Some(price) = &part.price else { return said.into() };
         let basis = price.basis.word();
-        let text = Text::from(format!("{said} ({}, {}, {basis}) ", price.shop, price.date));
+        let shared = price.shared.as_ref();
+        let parcel =
+            shared.map_or_else(String::new, |one| format!(", in one parcel with {}", one.of));
+        let text = Text::from(format!("{said} ({}, {}, {basis}{parcel}) ", price.shop, price.date));
         match &price.link {
             Some(link) => text.link("seen there", link),
             None => text.plain("no link"),

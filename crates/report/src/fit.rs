@@ -113,7 +113,7 @@ fn named(asked: &Named<'_>) -> NamedModel {
 /// The models asked about by name: a table of those that run, and why the others do not.
 pub(crate) fn by_name(page: &mut Page, named: &[NamedModel]) {
     let runs: Vec<RunningModel> = named.iter().filter_map(|one| one.runs.clone()).collect();
-    let title = "Asked for by name";
+    let title = "Models that people ask about here";
     list(page, title, &runs, (runs.len(), ""));
     let missed: Vec<Text> =
         named.iter().filter_map(|one| one.nearest_miss.clone()).map(Text::from).collect();

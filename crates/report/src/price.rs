@@ -105,7 +105,10 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
         said.push("no newer price is known".to_owned());
     }
     if let Some(derivation) = &price.derivation {
-        said.push(format!("{derivation}, asked by {}", price.shop));
+        said.push(match price.shop.strip_prefix("No ") {
+            Some(nobody) => format!("{derivation}, asked, no {nobody}"),
+            None => format!("{derivation}, asked by {}", price.shop),
+        });
     }
     if let Some([low, high]) = price.spread {
         said.push(format!("sources say {}", from_to(money(low), money(high))));

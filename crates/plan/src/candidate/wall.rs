@@ -100,7 +100,8 @@ pub(crate) fn idle_of_system(
     let of_units = |range: [Watts; 2]| range.map(|one| one * f64::from(units));
     if let Some(range) = system.power.measured_idle_w {
         let about = |one: &&Note| one.about == "power.measured_idle_w";
-        let note = system.notes.iter().find(about).map(|note| note.text.clone());
+        let each = if units > 1 { "of each, " } else { "" };
+        let note = system.notes.iter().find(about).map(|note| format!("{each}{}", note.text));
         return Ok(Some(Idle { power_w: of_units(range), basis: IdleBasis::Measured, note }));
     }
     let alike = |one: &&System| one.accelerator == system.accelerator && one.form == system.form;

@@ -2,7 +2,7 @@
 
 use localrig_facts::price::PriceKind;
 use localrig_plan::answer::{Part, RankedMachine};
-use localrig_plan::price::PriceBasis;
+use localrig_plan::price::{PriceBasis, SharedParcel};
 
 use super::Extent;
 use crate::number::{from_to, money};
@@ -95,7 +95,7 @@ pub(crate) fn price_remark(part: &Part) -> Option<Text> {
             part.count
         ));
     }
-    if let Some(other) = &price.in_parcel_of {
+    if let Some(SharedParcel { of: other, .. }) = &price.shared {
         said.push(format!(
             "in one parcel with {other}, so without freight and clearance of its own"
         ));
