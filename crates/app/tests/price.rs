@@ -113,7 +113,7 @@ fn wrong_input_is_named_and_nothing_is_stored() {
     insta::assert_snapshot!(said.join(""), @"
     3: error: `0` is no price
     3: error: no prices in JPY are kept
-    hint: currencies: CHF, EUR, GBP, USD
+    hint: currencies: CHF, EUR, GBP, PLN, USD, as in `CHF 900`
     3: error: `pro6000` can mean 3 different items
       gpu/nvidia/rtx-pro-6000-blackwell-maxq (NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition)
       gpu/nvidia/rtx-pro-6000-blackwell-server (NVIDIA RTX PRO 6000 Blackwell Server Edition)
@@ -293,6 +293,29 @@ fn an_unknown_key_in_the_configuration_is_named() {
     home.write("config.toml", "[price]\ntopreise_site = true\n");
     let said = home.fails(&["price", "fetch", "define-7"]);
     assert!(said.contains("unknown key `topreise_site`"), "{said}");
+}
+
+#[test]
+fn a_word_that_is_no_currency_makes_no_price() {
+    let home = Home::new();
+    let set = |amount: &str| {
+        ["price", "set", "rtx 3090", amount, "--shop", "s", "--date", "2026-11-20"]
+            .map(str::to_owned)
+    };
+    let fails = |amount: &str| home.fails(&set(amount).each_ref().map(String::as_str));
+    let said = ["Ft 900", "900 Kč", "about 900", "CHF 900 each"].map(fails);
+    insta::assert_snapshot!(said.concat(), @r"
+    3: error: `Ft` in `Ft 900` is no currency
+    hint: currencies: CHF, EUR, GBP, PLN, USD, as in `CHF 900`
+    3: error: `Kč` in `900 Kč` is no currency
+    hint: currencies: CHF, EUR, GBP, PLN, USD, as in `CHF 900`
+    3: error: `about` in `about 900` is no currency
+    hint: currencies: CHF, EUR, GBP, PLN, USD, as in `CHF 900`
+    3: error: `each` in `CHF 900 each` is no currency
+    hint: currencies: CHF, EUR, GBP, PLN, USD, as in `CHF 900`
+    ");
+    let said = home.ok(&set("usd 900").each_ref().map(String::as_str));
+    assert!(said.contains("USD 900"), "{said}");
 }
 
 #[test]

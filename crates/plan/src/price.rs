@@ -13,20 +13,26 @@
 //! 6. What cannot be converted gives way to what can, and is said. What has no usable observation
 //!    has no price: the reason is said, nothing is filled in.
 //! 7. Several of one offer from abroad, and all that one shop there sends, come in one parcel: freight
-//!    and clearance are paid once. An average is no offer.
+//!    and clearance are paid once (`parcel.rs`). An average is no offer.
+//! 8. An old price of a memory kit or an SSD is raised to what a gigabyte of its kind costs now, where
+//!    a base system is chosen (`build.rs`).
+
+mod landing;
+mod parcel;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use localrig_facts::gpu::Status;
 use localrig_facts::price::{Condition, Observation, PriceKind};
 use localrig_facts::region::Region;
-use localrig_facts::shop::{Shop, Tier, Vat};
+use localrig_facts::shop::{Shop, Tier};
 use localrig_facts::system::{System, Variant};
-use localrig_facts::{Catalog, CatalogError, Currency, Date, Id, Money, exchange};
+use localrig_facts::{Catalog, CatalogError, Date, Id, Money};
 use serde::Serialize;
 
-use crate::build::Line;
+use self::landing::NotLanded;
+pub(crate) use self::parcel::share_parcels;
+pub use self::parcel::{Parcel, SharedParcel};
 
 /// A regional price older than this gives way to newer observations from elsewhere.
 pub const FRESH_DAYS: i32 = 60;
@@ -124,34 +130,7 @@ pub struct Price {
     pub note: Option<String>,
 }
 
-/// Freight with its tax, and clearance: what a parcel costs however much is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Parcel {
-    /// Least.
-    pub low: Money,
-    /// What is reckoned with.
-    pub amount: Money,
-    /// Most.
-    pub high: Money,
-}
-
-/// The parcel of another part of the same shop.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SharedParcel {
-    /// The part that pays for it.
-    pub of: String,
-    /// What one of its own would cost.
-    pub saved: Parcel,
-}
-
 impl Price {
-    /// So many of it, in one parcel if one seller sends them.
-    pub fn of(&self, count: u32) -> Money {
-        let parcels = self.parcel.map(|one| one.amount.times(count.saturating_sub(1)));
-        let all = self.amount.times(count);
-        parcels.map_or(all, |parcels| all - parcels)
-    }
-
     /// The price as high as goods of its kind are now, where it was seen too long ago: the old one
     /// stays as the least.
     pub(crate) fn raise(&mut self, today: Money, rate: &str) {
@@ -166,50 +145,6 @@ impl Price {
             self.high = today;
         }
         self.basis = PriceBasis::Raised;
-    }
-
-    /// The same good where it comes in the parcel of another part of the same shop.
-    #[must_use]
-    fn in_parcel(mut self, other: &str) -> Self {
-        if let Some(parcel) = self.parcel.take() {
-            self.amount = self.amount - parcel.amount;
-            self.low = self.low - parcel.low;
-            self.high = self.high - parcel.high;
-            self.shared = Some(SharedParcel { of: other.to_owned(), saved: parcel });
-        }
-        self
-    }
-
-    /// The same good in a parcel of its own.
-    #[must_use]
-    pub(crate) fn alone(mut self) -> Self {
-        if let Some(SharedParcel { saved, .. }) = self.shared.take() {
-            self.amount += saved.amount;
-            self.low += saved.low;
-            self.high += saved.high;
-            self.parcel = Some(saved);
-        }
-        self
-    }
-}
-
-/// Parts that one shop abroad sends come in one parcel: the first bears freight and clearance. A
-/// comparison of prices or an average is no sender.
-pub(crate) fn share_parcels(lines: &mut [Line]) {
-    let sends = |price: &Price| {
-        let named = !matches!(price.tier, None | Some(Tier::Observer));
-        (named && price.parcel.is_some()).then(|| price.shop_id.clone())
-    };
-    let mut first: BTreeMap<String, String> = BTreeMap::new();
-    for line in lines {
-        let Ok(price) = &line.price else { continue };
-        let Some(shop) = sends(price) else { continue };
-        match first.get(&shop) {
-            Some(other) => line.price = Ok(price.clone().in_parcel(other)),
-            None => {
-                first.insert(shop, line.name.clone());
-            }
-        }
     }
 }
 
@@ -543,92 +478,6 @@ impl Market<'_> {
         (high.minor as f64 > low.minor as f64 * 1.02).then_some([*low, *high])
     }
 
-    /// An observation as an amount in this region, or what is not known to make it one.
-    fn landed(&self, one: &Observation) -> Result<Landed, NotLanded> {
-        let row = &one.row;
-        let home = self.region.currency;
-        let top = row.amount_high.unwrap_or(row.amount);
-        let conversion = self.rate(row.currency).map_err(NotLanded::Rate)?;
-        let rate = conversion.rate;
-        if one.region == self.region_id {
-            let money = |amount: f64| Money::of(amount * rate, home);
-            let (amount, high) = (money(row.amount), money(top));
-            let derivation = (row.currency != home)
-                .then(|| format!("{} * {rate:.4} ({})", row.money(), conversion.note));
-            return Ok(Landed { amount, low: amount, high, parcel: None, derivation });
-        }
-        let missing = |fact: &str| NotLanded::Import(fact.to_owned());
-        let vat = self.region.vat_percent.ok_or_else(|| missing("vat_percent"))? / 100.0;
-        let import = self.region.import.as_ref().ok_or_else(|| missing("import"))?;
-        let freight = import.freight.iter().find(|freight| freight.from == one.region);
-        let no_freight = || missing(&format!("import.freight from {}", one.region));
-        let (freight, clearance) = (freight.ok_or_else(no_freight)?.cost, import.clearance);
-        let (tax_free, duty) = (import.tax_free_up_to, import.duty_percent / 100.0);
-        let foreign = self.catalog.get_in::<Region>(&one.region).ok().map(|(_, region)| region);
-        let foreign_vat = foreign.and_then(|region| region.vat_percent);
-        let (divisor, net) = match (row.vat, foreign_vat) {
-            (Vat::Included, Some(vat)) => {
-                let divisor = 1.0 + vat / 100.0;
-                let net = format!("/ {divisor:.2} (net of {vat} % VAT, if invoiced for export) ");
-                (divisor, net)
-            }
-            // Where the country is not known, neither is its tax: nothing is taken off.
-            (Vat::Included, None) => (
-                1.0,
-                "(with a VAT of unknown rate, which an export invoice leaves out) ".to_owned(),
-            ),
-            (Vat::Excluded | Vat::None, _) => (1.0, String::new()),
-        };
-        let landed = |amount: f64, freight: f64, clearance: f64| {
-            let value = amount * rate * (1.0 + duty) + freight;
-            let tax = value * vat;
-            if tax <= tax_free { value } else { value + tax + clearance }
-        };
-        let middle = |[low, high]: [f64; 2]| f64::midpoint(low, high);
-        // What is too small to be taxed bears no clearance and is sent as it is.
-        let taxed = row.amount / divisor * rate * (1.0 + duty) * vat > tax_free;
-        let once =
-            |freight: f64, clearance: f64| Money::of(freight * (1.0 + vat) + clearance, home);
-        let parcel = taxed.then(|| Parcel {
-            low: once(freight[0], clearance[0]),
-            amount: once(middle(freight), middle(clearance)),
-            high: once(freight[1], clearance[1]),
-        });
-        let amount = landed(row.amount / divisor, middle(freight), middle(clearance));
-        let derivation = format!(
-            "{} {net}* {rate:.4} ({}) + freight {home} {:.0}-{:.0}, + {:.1} % VAT, + clearance {home} {:.0}-{:.0}",
-            row.money(),
-            conversion.note,
-            freight[0],
-            freight[1],
-            vat * 100.0,
-            clearance[0],
-            clearance[1]
-        );
-        Ok(Landed {
-            amount: Money::of(amount, home),
-            low: Money::of(landed(row.amount / divisor, freight[0], clearance[0]), home),
-            // A shop that does not invoice net leaves its own VAT in the price.
-            high: Money::of(landed(top, freight[1], clearance[1]), home),
-            parcel,
-            derivation: Some(derivation),
-        })
-    }
-
-    /// What one unit of a currency is here, and of which day that is; `None` without a rate.
-    pub fn factor(&self, from: Currency) -> Option<(f64, String)> {
-        self.rate(from).ok().map(|one| (one.rate, one.note))
-    }
-
-    /// Units of the region's currency for one unit of `from`.
-    fn rate(&self, from: Currency) -> Result<Conversion, Currency> {
-        let home = self.region.currency;
-        let rates = self.catalog.rates().map_err(|_| from)?;
-        let (rate, date) = exchange(rates, from, home, self.date).ok_or(from)?;
-        let note = if from == home { String::new() } else { format!("{from}/{home} of {date}") };
-        Ok(Conversion { rate, note })
-    }
-
     /// Name of the shop, and the best link: the product's page, else the shop's.
     fn shop(&self, one: &Observation) -> Result<(String, Option<String>), CatalogError> {
         let shop = self.catalog.get_in::<Shop>(&one.row.shop).ok().map(|(_, shop)| shop);
@@ -642,27 +491,6 @@ impl Market<'_> {
             .or_else(|| shop.and_then(|shop| shop.url.clone()));
         Ok((name, link))
     }
-}
-
-struct Landed {
-    amount: Money,
-    parcel: Option<Parcel>,
-    low: Money,
-    high: Money,
-    derivation: Option<String>,
-}
-
-/// What is not known to make an observation an amount in the region.
-enum NotLanded {
-    /// A rate for this currency.
-    Rate(Currency),
-    /// A fact about imports into the region.
-    Import(String),
-}
-
-struct Conversion {
-    rate: f64,
-    note: String,
 }
 
 /// Totals and bounds are not prices of an item.

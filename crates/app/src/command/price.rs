@@ -433,6 +433,8 @@ fn seen(
     }
 }
 
+const CURRENCIES: &str = "currencies: CHF, EUR, GBP, PLN, USD, as in `CHF 900`";
+
 fn set(catalog: &Catalog, args: &SetArgs, output: Output) -> Result<(), Failure> {
     let (id, name, variant) = item(catalog, &args.item)?;
     if variant.is_none() && id.folder() == "system" {
@@ -448,13 +450,21 @@ fn set(catalog: &Catalog, args: &SetArgs, output: Output) -> Result<(), Failure>
     catalog.get_in::<Region>(&args.region)?;
     let written =
         amount::parse(&args.amount).map_err(|error| Failure::new(INPUT, error.to_string()))?;
-    let code = written.currency.as_deref().unwrap_or(&args.currency);
-    let currency: Currency = amount::currency(&code.to_uppercase())
-        .or_else(|| amount::currency(code))
-        .ok_or_else(|| {
-            Failure::new(INPUT, format!("no prices in {code} are kept"))
-                .hint("currencies: CHF, EUR, GBP, USD")
-        })?;
+    // A word that is no currency must not make the price one in the usual currency.
+    let mut code = written.currency.as_deref();
+    for word in args.amount.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        let is_currency = amount::currency(&word.to_uppercase()).is_some();
+        if code.is_some_and(|code| code != word) || (code.is_none() && !is_currency) {
+            let said = format!("`{word}` in `{}` is no currency", args.amount);
+            return Err(Failure::new(INPUT, said).hint(CURRENCIES));
+        }
+        code = Some(word);
+    }
+    let code = code.unwrap_or(&args.currency);
+    let currency: Currency =
+        amount::currency(&code.to_uppercase()).or_else(|| amount::currency(code)).ok_or_else(
+            || Failure::new(INPUT, format!("no prices in {code} are kept")).hint(CURRENCIES),
+        )?;
     let today = localrig_world::today();
     let date = args.date.unwrap_or(PartialDate::Day(today));
     if date.earliest() > today {

@@ -5,6 +5,7 @@ mod chart;
 mod document;
 mod guide;
 mod inputs;
+mod models;
 mod platform;
 mod site;
 
