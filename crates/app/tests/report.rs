@@ -197,9 +197,9 @@ fn a_changed_price_changes_only_the_lines_that_it_should_and_a_check_says_why() 
     std::fs::create_dir_all(overlay.path().join("price/ch")).unwrap();
     let embedded = localrig_world::catalog(&[]).unwrap();
     let rows = &embedded.file("price/ch/2026-02.csv").unwrap().text;
-    let dearer = rows.replacen("(cheapest model),2224,", "(cheapest model),2225,", 1);
-    assert_ne!(*rows, dearer);
-    std::fs::write(overlay.path().join("price/ch/2026-02.csv"), dearer).unwrap();
+    let cheaper = rows.replacen("(cheapest model),2224,", "(cheapest model),2223,", 1);
+    assert_ne!(*rows, cheaper);
+    std::fs::write(overlay.path().join("price/ch/2026-02.csv"), cheaper).unwrap();
     let mine = ["--catalog", overlay.path().to_str().unwrap()];
     assert_eq!(report(before.path(), &[]), Some(0));
     assert_eq!(report(after.path(), &mine), Some(0));
@@ -230,7 +230,7 @@ fn a_changed_price_changes_only_the_lines_that_it_should_and_a_check_says_why() 
         .unwrap();
     assert_eq!(output.status.code(), Some(6));
     let said = String::from_utf8(output.stdout).unwrap();
-    let moved = "- price moved: gpu/nvidia/rtx-5090 from CHF 2,224 to CHF 2,225";
+    let moved = "- price moved: gpu/nvidia/rtx-5090 from CHF 2,224 to CHF 2,223";
     assert_eq!(said.lines().filter(|line| line.starts_with("- ")).collect::<Vec<_>>(), [moved]);
     let tree = said.split("decision-summary.md\n").nth(1).unwrap();
     assert!(tree.starts_with("├── - ") && tree.contains("├── + "), "{said}");

@@ -36,7 +36,7 @@ fn the_home_office_runs_on_two_cards() {
     exit 0
     HOME OFFICE: ONE MAIN CODING AGENT, FOUR SUB-AGENTS, SCREENSHOTS ON 2X NVIDIA RTX PRO 6000 BLACKWELL WORKSTATION EDITION
 
-    While everything runs, main gets 140 tok/s per stream; sub-agent gets 95 tok/s per stream; vision
+    While everything runs, main gets 140 tok/s per stream; sub-agent gets 97 tok/s per stream; vision
     gets 100 tok/s per stream.
 
     - memory: 65.1 of 95.6 GiB usable on NVIDIA RTX PRO 6000 Blackwell Workstation Edition
@@ -48,12 +48,12 @@ fn the_home_office_runs_on_two_cards() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    main             1   140 (130 to 140; 91 to      110     60   0.46   6.1  8.5  9.9    91 %   100 %
+    main             1   140 (130 to 140; 89 to      110     60   0.46   6.2  8.6   10    91 %   100 %
                                            210)
-    sub-agent        4     95 (88 to 100; 76 to       48    130   0.25   2.8  9.6   29    87 %   100 %
-                                           140)
-    vision        open   100 (100 to 100; 84 to       77     11   0.31  0.49  9.7   11    30 %   100 %
-                                           130)
+    sub-agent        4     97 (92 to 110; 77 to       54    130   0.26   2.4  9.5   28    87 %   100 %
+                                           120)
+    vision        open   100 (100 to 100; 87 to       78     11   0.31  0.49  9.7   11    30 %   100 %
+                                           120)
 
     Machine
 
@@ -96,7 +96,7 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                                                      5 %     in  token         ms               limits
                                                             all      s
     ---------------------------------------------------------------------------------------------------
-    chat       10  180 (180 to 180; 140 to 220)      140     75  0.036  0.36  5.5  7.7    84 %   100 %
+    chat       10  180 (180 to 180; 140 to 220)      150     75  0.036  0.31  5.6  7.3    85 %   100 %
 
     Machine
 
@@ -107,7 +107,7 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
 
     - device 0, NVIDIA GeForce RTX 5090: busy 36 %, 190 W on average (the accelerator alone)
 
-    2.6 J per token generated, 0.71 kWh per million, by the accelerators alone.
+    2.6 J per token generated, 0.72 kWh per million, by the accelerators alone.
 
     Concurrency
 
@@ -115,11 +115,11 @@ fn a_team_shares_one_model_and_the_curve_says_how_far() {
                 per     in  token   ms
              stream    all      s
     ---------------------------------------------------------------------------------------------------
-          2     190     14  0.027  5.4
-          3     190     22  0.035  5.4
-          4     180     29  0.035  5.4
-          6     180     45  0.034  5.4
-          8     180     60  0.036  5.5
+          2     180     14  0.027  5.4
+          3     180     22  0.035  5.4
+          4     180     29  0.033  5.4
+          6     180     45  0.035  5.5
+          8     180     60  0.037  5.5
          12       -      -      -    -  device 0 (NVIDIA GeForce RTX 5090): 32.2 GiB needed, 32.0 GiB
                                         usable less 1.0 GiB to be kept free
 
@@ -179,7 +179,7 @@ fn more_than_can_be_done_is_called_saturated() {
                                                 5 %     in    token s              ms               limits
                                                        all
     -------------------------------------------------------------------------------------------------------
-    chat     open  32 (32 to 34; 25 to 41)       32    120  saturated  saturated   26   26     0 %   100 %
+    chat     open  33 (32 to 34; 27 to 39)       32    120  saturated  saturated   26   26     0 %   100 %
 
     Machine
 
@@ -190,7 +190,7 @@ fn more_than_can_be_done_is_called_saturated() {
 
     - device 0, NVIDIA GeForce RTX 3090: busy 100 %, 330 W on average (the accelerator alone)
 
-    2.7 J per token generated, 0.76 kWh per million, by the accelerators alone.
+    2.7 J per token generated, 0.75 kWh per million, by the accelerators alone.
 
     2 replicates of 300 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
     runs: the first is what differs from hour to hour, the second how far off the speed model may be.

@@ -15,6 +15,7 @@ use localrig_facts::format::Kernel;
 
 use crate::parameter::{Constants, Parameter};
 use crate::run::{Host, Run};
+use crate::work::{KernelWork, Work};
 use crate::{link, offload, power};
 
 /// The parts of a step, in seconds.
@@ -130,20 +131,24 @@ fn resident(run: &Run<'_>, away: fn(Host) -> f64) -> f64 {
     1.0 - run.host.map_or(0.0, away)
 }
 
-/// Reading weights: every byte a step needs, once (roofline; Williams et al. 2009). Packed types
-/// read at their own share of the bandwidth.
+/// Reading weights: every byte a step needs, as often as the engine's kernels do (roofline; Williams et
+/// al. 2009). Packed types read at their own share of the bandwidth.
 fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     let work = run.work;
     let base = resident(run, |host| host.base);
     let mut experts = 0.0;
     if work.is_mixture() {
-        let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
-        experts = touched / work.experts as f64 / constants[Parameter::ExpertGather]
+        experts = experts_read(work, constants, streams)
+            / work.experts as f64
+            / constants[Parameter::ExpertGather]
             * resident(run, |host| host.experts);
     }
+    let passes = passes(constants, streams);
+    let further = (sequence_passes(constants, streams) - passes).max(0.0);
     let mut bytes = 0.0;
     for (kernel, own) in work.kernels.iter().enumerate() {
-        let read = (own.base + own.head) * base + own.experts * experts;
+        let fixed = (own.base + own.head) * passes + own.by_sequence * further;
+        let read = fixed * base + own.experts * experts;
         if read > 0.0 {
             bytes += read / constants[Parameter::ReadFloat16.for_kernel(kernel)];
         }
@@ -151,24 +156,77 @@ fn memory(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
     bytes / (constants[Parameter::BandwidthShare] * run.rates.bandwidth)
 }
 
+/// Experts that a step reads per layer, one that is read twice counted twice: every stream's own where
+/// an engine multiplies them token by token, each that any of them touches where it gathers them.
+pub(crate) fn experts_read(work: &Work, constants: &Constants, streams: f64) -> f64 {
+    if streams <= count(constants, Parameter::ExpertColumns) {
+        streams * work.experts_used as f64
+    } else {
+        work.experts_touched(streams, constants[Parameter::RoutingConcentration])
+    }
+}
+
+/// A constant that counts things: levels are products, which leave 7.999… of 8.
+pub(crate) fn count(constants: &Constants, parameter: Parameter) -> f64 {
+    constants[parameter].round().max(1.0)
+}
+
+/// How often the other weights are read: once, but for kernels of small batches that take fewer columns
+/// at once than there are.
+pub(crate) fn passes(constants: &Constants, streams: f64) -> f64 {
+    if streams <= count(constants, Parameter::VectorColumns) {
+        (streams / count(constants, Parameter::VectorPass)).ceil().max(1.0)
+    } else {
+        1.0
+    }
+}
+
+/// How often the projections of recurrent layers are read.
+pub(crate) fn sequence_passes(constants: &Constants, streams: f64) -> f64 {
+    (streams / count(constants, Parameter::ProjectionStreams)).max(1.0)
+}
+
 /// Unpacking weights and multiplying them with a batch: column by column on the shader units up to as
-/// many columns as an engine has kernels for, beyond that in whole tiles on the matrix units. More
-/// columns never take less time.
+/// many columns as an engine has kernels for, beyond that in whole tiles on the matrix units. Experts
+/// have kernels of their own, and so have projections that are multiplied sequence by sequence.
 fn arithmetic(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
-    let columns = streams.min(constants[Parameter::VectorColumns]);
-    let vector = unpack(run, constants) + further_columns(run, constants, columns);
-    if streams > columns { vector.max(tiles(run, constants, streams)) } else { vector }
+    let work = run.work;
+    let weights = &work.weights;
+    let base = resident(run, |host| host.base);
+    let one = |of: fn(&KernelWork) -> f64| unpack(run, constants, of);
+    let sequences = sequence_passes(constants, streams);
+    let apart = if sequences > 1.0 { 1.0 } else { 0.0 };
+    let by_sequence: f64 = work.kernels.iter().map(|own| own.by_sequence_parameters).sum();
+    let dense = weights.base_parameters + weights.head_parameters - apart * by_sequence;
+    let columns = streams.min(count(constants, Parameter::VectorColumns));
+    let mut together = (one(|own| own.base_parameters + own.head_parameters)
+        + (sequences - 1.0) * one(|own| own.by_sequence_parameters))
+        * base
+        + further_columns(run, constants, dense * base, columns);
+    if streams > columns {
+        let padded = streams.max(constants[Parameter::BatchTile]);
+        together = together.max(products(run, constants, dense * base * padded));
+    }
+    if !work.is_mixture() {
+        return together;
+    }
+    let here = resident(run, |host| host.experts);
+    let token = one(|own| own.expert_parameters) * work.used_share() * here;
+    let columns = streams.min(count(constants, Parameter::ExpertColumns));
+    if streams <= columns {
+        return together + token * columns;
+    }
+    let touched = work.experts_touched(streams, constants[Parameter::RoutingConcentration]);
+    let rows = streams * work.experts_used as f64 + constants[Parameter::ExpertTile] * touched;
+    let expert = weights.expert_parameters / work.experts as f64 * here;
+    together + token.max(products(run, constants, expert * rows))
 }
 
 /// Unpacking the weights of one column on the shader units.
-fn unpack(run: &Run<'_>, constants: &Constants) -> f64 {
-    let work = run.work;
-    let base = resident(run, |host| host.base);
-    let used = work.used_share() * resident(run, |host| host.experts);
+fn unpack(run: &Run<'_>, constants: &Constants, parameters: fn(&KernelWork) -> f64) -> f64 {
     let mut operations = 0.0;
-    for (kernel, own) in work.kernels.iter().enumerate() {
-        let active =
-            (own.base_parameters + own.head_parameters) * base + own.expert_parameters * used;
+    for (kernel, own) in run.work.kernels.iter().enumerate() {
+        let active = parameters(own);
         if active > 0.0 {
             operations += active * constants[Parameter::UnpackFloat16.for_kernel(kernel)];
         }
@@ -176,55 +234,15 @@ fn unpack(run: &Run<'_>, constants: &Constants) -> f64 {
     operations * constants[Parameter::UnpackCost] / run.rates.shader
 }
 
-/// Columns after the first one on the shader units, which unpack and multiply anew for each of them
-/// (llama.cpp: `MMVQ_MAX_BATCH_SIZE` in ggml-cuda/mmvq.cuh).
-fn further_columns(run: &Run<'_>, constants: &Constants, columns: f64) -> f64 {
-    if columns <= 1.0 {
-        return 0.0;
-    }
-    let Batch { dense, expert, rows, touched } = Batch::new(run, constants, columns);
-    let further = dense * (columns - 1.0).max(0.0) + expert * (rows - touched).max(0.0);
-    further * constants[Parameter::ColumnCost] / run.rates.shader
+/// Columns after the first one on the shader units, which unpack and multiply `parameters` anew for each
+/// of them (llama.cpp: `MMVQ_MAX_BATCH_SIZE` in ggml-cuda/mmvq.cuh).
+fn further_columns(run: &Run<'_>, constants: &Constants, parameters: f64, columns: f64) -> f64 {
+    parameters * (columns - 1.0).max(0.0) * constants[Parameter::ColumnCost] / run.rates.shader
 }
 
-/// Matrix products of a batch, padded to whole tiles: of the batch, and of every touched expert.
-fn tiles(run: &Run<'_>, constants: &Constants, streams: f64) -> f64 {
-    let Batch { dense, expert, rows, touched } = Batch::new(run, constants, streams);
-    let padded = streams.max(constants[Parameter::BatchTile]);
-    let experts = expert * (rows + constants[Parameter::ExpertTile] * touched);
-    let rate = run.rates.matrix * constants[Parameter::BatchMatrixShare];
-    2.0 * (dense * padded + experts) / rate
-}
-
-/// What a batch multiplies with on the devices.
-struct Batch {
-    /// Parameters that every token multiplies with.
-    dense: f64,
-    /// Parameters of one expert.
-    expert: f64,
-    /// Rows of all experts: tokens times experts used.
-    rows: f64,
-    /// Experts that any token uses.
-    touched: f64,
-}
-
-impl Batch {
-    fn new(run: &Run<'_>, constants: &Constants, streams: f64) -> Self {
-        let work = run.work;
-        let weights = &work.weights;
-        let dense =
-            (weights.base_parameters + weights.head_parameters) * resident(run, |host| host.base);
-        if !work.is_mixture() {
-            return Self { dense, expert: 0.0, rows: 0.0, touched: 0.0 };
-        }
-        let all = work.experts as f64;
-        Self {
-            dense,
-            expert: weights.expert_parameters / all * resident(run, |host| host.experts),
-            rows: streams * work.experts_used as f64,
-            touched: work.experts_touched(streams, constants[Parameter::RoutingCorrelation]),
-        }
-    }
+/// Matrix products of so many parameters times rows, on the matrix units.
+fn products(run: &Run<'_>, constants: &Constants, parameters: f64) -> f64 {
+    2.0 * parameters / (run.rates.matrix * constants[Parameter::BatchMatrixShare])
 }
 
 /// Reading the KV cache: every stream's own, better spread over the device the more there are.

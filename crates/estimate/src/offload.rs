@@ -42,7 +42,7 @@ pub fn decode(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) ->
 pub fn step(work: &Work, host: Host, constants: &Constants, depth: f64, streams: f64) -> HostStep {
     let mut bytes = work.weights.base.get() * host.base;
     if work.is_mixture() {
-        let touched = work.experts_touched(streams, constants[Parameter::RoutingCorrelation]);
+        let touched = work.experts_touched(streams, constants[Parameter::RoutingConcentration]);
         bytes += work.weights.experts.get() * touched / work.experts as f64 * host.experts;
     }
     // Recurrent state is read and written once per stream, where its layer is.

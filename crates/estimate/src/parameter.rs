@@ -66,8 +66,8 @@ parameters! {
     UnpackCost = "unpack_cost",
     /// Efficiency of reading scattered experts, relative to one long read.
     ExpertGather = "expert_gather",
-    /// Exponent of the batch size in the number of experts touched.
-    RoutingCorrelation = "routing_correlation",
+    /// How evenly experts are used: concentration of the beta distribution of their shares of tokens.
+    RoutingConcentration = "routing_concentration",
     /// Rows that a touched expert's matrix product is padded to in a batch.
     ExpertTile = "expert_tile",
     /// Cost of a plain layer in microseconds.
@@ -88,8 +88,14 @@ parameters! {
     BatchMatrixShare = "batch_matrix_share",
     /// Columns of a batch that are multiplied one by one on the shader units, at most.
     VectorColumns = "vector_columns",
+    /// Columns that one reading of the weights serves there.
+    VectorPass = "vector_pass",
     /// Arithmetic operations per weight of each further column there.
     ColumnCost = "column_cost",
+    /// Streams that each read their own experts, at most; more of them share those that they touch.
+    ExpertColumns = "expert_columns",
+    /// Sequences that one reading of a recurrent layer's projections serves.
+    ProjectionStreams = "projection_streams",
     /// Rows that a batch's matrix product is padded to.
     BatchTile = "batch_tile",
     /// How memory and arithmetic overlap with one stream: exponent of the norm.

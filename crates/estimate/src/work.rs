@@ -54,8 +54,12 @@ pub struct KernelWork {
     pub head: f64,
     /// Bytes of all routed experts.
     pub experts: f64,
+    /// Bytes in `base` that some engines read for every sequence.
+    pub by_sequence: f64,
     /// Parameters in `base`.
     pub base_parameters: f64,
+    /// Parameters in `by_sequence`.
+    pub by_sequence_parameters: f64,
     /// Parameters in `head`.
     pub head_parameters: f64,
     /// Parameters in `experts`.
@@ -132,6 +136,10 @@ impl Work {
             };
             *into += bytes;
             *count += elements as f64;
+            if tensor.is_read_by_sequence() {
+                sums.by_sequence += bytes;
+                sums.by_sequence_parameters += elements as f64;
+            }
         }
         Self {
             kv,
@@ -160,6 +168,7 @@ impl Work {
             one.base *= factor;
             one.head *= factor;
             one.experts *= factor;
+            one.by_sequence *= factor;
         }
         let weights = &mut self.weights;
         for bytes in &mut weights.tensors {
@@ -188,13 +197,18 @@ impl Work {
         if self.experts == 0 { 0.0 } else { self.experts_used as f64 / self.experts as f64 }
     }
 
-    /// Experts touched by a step of `tokens` tokens, per layer.
+    /// Experts touched by a step of `tokens` tokens, per layer; one token touches the `k` it uses.
     ///
-    /// Independent routing would give `E (1 - (1 - k/E)^tokens)`. Tokens of related text agree, so
-    /// the exponent is `tokens^correlation`; one token touches `k`.
-    pub fn experts_touched(&self, tokens: f64, correlation: f64) -> f64 {
-        let all = self.experts as f64;
-        all * (1.0 - (1.0 - self.used_share()).powf(tokens.powf(correlation)))
+    /// Experts are not used alike. With the share of tokens that use one spread as
+    /// `Beta(k/E s, (1 - k/E) s)`, so many are left out by all of them (beta-binomial distribution;
+    /// Skellam 1948): `E B(a, b + tokens) / B(a, b)`. The smaller the concentration `s`, the more tokens
+    /// agree; independent tokens would have an infinite one, `E (1 - k/E)^tokens`.
+    pub fn experts_touched(&self, tokens: f64, concentration: f64) -> f64 {
+        let untouched = (1.0 - self.used_share()) * concentration;
+        let left_out = libm::lgamma(untouched + tokens) - libm::lgamma(untouched)
+            + libm::lgamma(concentration)
+            - libm::lgamma(concentration + tokens);
+        self.experts as f64 * (1.0 - left_out.exp())
     }
 
     /// Parameters that take part in one token, the head included.

@@ -80,6 +80,17 @@ impl Tensor {
         self.name.contains("_exps.")
     }
 
+    /// Whether it is a projection of a recurrent layer that llama.cpp multiplies with the tokens of one
+    /// sequence after the other, so that it is read once for each of them: the activations have their
+    /// sequences in a third dimension there. Source: llama.cpp `build_mamba_layer`, `build_mamba2_layer`
+    /// (src/models/mamba-base.cpp), `build_shortconv_block` (lfm2.cpp) and `build_layer_attn_linear`
+    /// (qwen3next.cpp), whose other projections are before the sequences are told apart.
+    pub fn is_read_by_sequence(&self) -> bool {
+        ["ssm_in.", "ssm_out.", "shortconv.in_proj.", "shortconv.out_proj."]
+            .iter()
+            .any(|name| self.name.starts_with(name))
+    }
+
     /// Whether one row per token is looked up in it instead of all of it being read.
     pub fn is_lookup(&self) -> bool {
         matches!(&*self.name, "token_embd.weight" | "per_layer_token_embd.weight")

@@ -3,7 +3,7 @@
 use localrig_facts::Basis;
 
 use super::{Alone, Pace, Stage, bandwidth_words};
-use crate::decode::{Step, kernels, layer_weight};
+use crate::decode::{Step, count, experts_read, kernels, layer_weight, passes, sequence_passes};
 use crate::fit::interval::Kind;
 use crate::link::ALL_REDUCES_PER_LAYER;
 use crate::parameter::{Constants, Parameter};
@@ -135,7 +135,7 @@ impl Pace<'_> {
         let prior = ["calibration/prior", site];
         let with_cores = [id, "calibration/prior", site];
         let touched =
-            self.work.experts_touched(streams as f64, constants[Parameter::RoutingCorrelation]);
+            self.work.experts_touched(streams as f64, constants[Parameter::RoutingConcentration]);
         let experts = if self.work.is_mixture() {
             format!(
                 " + {touched:.1} of {} experts, {:.2} GB in all",
@@ -295,7 +295,7 @@ fn devices_words(stage: &Stage<'_>) -> String {
 
 /// What several streams add to unpacking.
 fn batch_words(constants: &Constants, streams: u64) -> String {
-    let columns = constants[Parameter::VectorColumns];
+    let columns = count(constants, Parameter::VectorColumns);
     match streams {
         0 | 1 => String::new(),
         few if few as f64 <= columns => format!(
@@ -325,17 +325,35 @@ fn memory(stage: &Stage<'_>, work: &Work, streams: u64) -> String {
         constants[Parameter::BandwidthShare],
         packing.join(", ")
     );
-    if work.is_mixture() {
-        let correlation = constants[Parameter::RoutingCorrelation];
+    let passes = passes(constants, streams as f64);
+    let times = |times: f64| if times > 1.0 { format!(" * {times:.0}") } else { String::new() };
+    let further = sequence_passes(constants, streams as f64) - passes;
+    let by_sequence: f64 = work.kernels.iter().map(|own| own.by_sequence).sum();
+    let projections = if further > 0.0 && by_sequence > 0.0 {
         format!(
-            "(base {:.2} GB + {:.1} of {} experts, {:.2} GB in all, / gather {:.2}) / {share}",
+            " + projections of recurrent layers {:.2} GB for each of {further:.0} further sequences",
+            by_sequence / 1e9
+        )
+    } else {
+        String::new()
+    };
+    if work.is_mixture() {
+        format!(
+            "(base {:.2} GB{}{projections} + {:.1} of {} experts, {:.2} GB in all, / gather {:.2}) / {share}",
             work.weights.base.to_gb(),
-            work.experts_touched(streams as f64, correlation),
+            times(passes),
+            experts_read(work, constants, streams as f64),
             work.experts,
             work.weights.experts.to_gb(),
             constants[Parameter::ExpertGather],
         )
+    } else if projections.is_empty() {
+        format!("weights {:.2} GB{} / {share}", work.active_bytes().to_gb(), times(passes))
     } else {
-        format!("weights {:.2} GB / {share}", work.active_bytes().to_gb())
+        format!(
+            "(weights {:.2} GB{}{projections}) / {share}",
+            work.active_bytes().to_gb(),
+            times(passes)
+        )
     }
 }
