@@ -301,12 +301,67 @@ fn a_base_system_that_there_is_not_is_no_other_one() {
 #[test]
 fn more_boxes_than_the_maker_joins_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let (code, _, said) = run(folder.path(), &["build", "4x DGX Spark"]);
+    let (code, _, said) = run(folder.path(), &["build", "5x DGX Spark"]);
     assert_eq!(code, 5, "{said}");
     insta::assert_snapshot!(said, @"
     error: this machine does not work
-      cluster link: 4 units; 3 are the most in the maker's guides
+      cluster link: 5 units; 4 are the most in the maker's guides
     hint: the rules are listed under Checks
+    ");
+}
+
+/// Four boxes are joined by a switch with its splitters; what has no price is named, and the sum says so.
+#[test]
+fn four_boxes_need_a_switch() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, said) = run(folder.path(), &["build", "4x DGX Spark", "--as-of", "2026-11-22"]);
+    assert_eq!(code, 0, "{said}");
+    let section = |from: &str, to: &str| {
+        let start = out.find(from).unwrap();
+        let end = start + out[start..].find(to).unwrap();
+        out[start..end].to_owned()
+    };
+    insta::assert_snapshot!(section("Parts", "[1] http"), @"
+    Parts
+
+    part                      price  seen        shop                basis                       where
+    ---------------------------------------------------------------------------------------------------
+    system: 4x NVIDIA    CHF 19,546  2026-09-30  Geizhals and        derived                     [1]
+    DGX Spark Founders                           3DCenter
+    Edition (GB10)
+    switch: MikroTik       no price                                  no price of
+    CRS812 DDQ                                                       switch/mikrotik-crs812-ddq
+                                                                     was seen by 2026-11-22
+    cable: 4x QSFP112       CHF 744  2026-08     Petronella          derived                     [2]
+    400G DAC cable 0.5                           Technology Group
+    m
+    splitter: 2x NADDOD     CHF 430  2026-08-17  No seller named     derived                     [3]
+    Q2Q56-400G-CU1
+    splitter
+    ");
+    insta::assert_snapshot!(section("Checks", "What it costs"), @"
+    Checks
+
+    rule          outcome  reason                                                   rests on
+    ---------------------------------------------------------------------------------------------------
+    wall socket   pass     1,094 W at the wall, T13 gives 1,840 W for hours and     the region's entry
+                           2,300 W at most
+    cluster link  pass     RoCE over ConnectX-7, 200 Gb/s, through a switch; 4      the maker's guides
+                           units of at most 4; the switch, 4 cables and 2
+                           splitters are among the parts
+
+    Power, heat, noise
+
+    - at rest: 88 to 180 W (measured at the wall: of each, 22 W without and 25 W with a display since
+      the update of February 2026, 37 W before; 40 to 45 W in other tests, and a link in use keeps the
+      network card awake; without the switch, of which none is known)
+    - at the wall under full load, and as heat into the room: 1,094 W (rating of its supply; and 134 W
+      of the switch at most)
+    - noise: not known (no figure was found for the switch)
+
+    Room for growth
+
+    none: 4 units are the most in the maker's guides
     ");
 }
 

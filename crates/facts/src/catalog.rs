@@ -124,6 +124,7 @@ entries! {
     coolers: crate::part::Cooler = "cooler", "cooler", aliases aliases, notes notes;
     storages: crate::part::Storage = "storage", "SSD", aliases aliases, notes notes;
     cables: crate::part::Cable = "cable", "cable", aliases aliases, notes notes;
+    switches: crate::part::Switch = "switch", "switch", aliases aliases, notes notes;
     prebuilts: crate::part::Prebuilt = "prebuilt", "prebuilt base", aliases aliases, notes notes;
     models: crate::model::Model = "model", "model", aliases aliases, notes notes;
     architectures: crate::model::Architecture = "architecture", "architecture", notes notes;

@@ -9,9 +9,9 @@ use crate::resolve::{Candidate, resolve};
 use crate::source::{Note, Sources};
 
 /// Folders of what has a price.
-pub const PRICED: [&str; 11] = [
+pub const PRICED: [&str; 12] = [
     "gpu", "system", "cpu", "board", "memory", "psu", "case", "cooler", "storage", "cable",
-    "prebuilt",
+    "switch", "prebuilt",
 ];
 
 /// What every entry has.

@@ -311,6 +311,29 @@ pub struct Cable {
     pub sources: Sources,
 }
 
+/// A network switch that joins machines: `catalog/switch/*.toml`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    /// Product name.
+    pub name: String,
+    /// Other spellings; unique in the catalog.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Maker's part numbers.
+    #[serde(default)]
+    pub part_numbers: Vec<String>,
+    /// Ports that two machines share by a splitter.
+    pub split_ports: u32,
+    /// Most that it draws.
+    pub max_w: Option<Watts>,
+    /// Remarks.
+    #[serde(default, rename = "note")]
+    pub notes: Vec<Note>,
+    /// Who says so.
+    pub sources: Sources,
+}
+
 /// A workstation or server a vendor sells as a base for cards: `catalog/prebuilt/<vendor>/*.toml`.
 ///
 /// Kept for prices and for vendor comparisons; without cards in it, it is no machine to rank.

@@ -128,6 +128,13 @@ pub struct Cluster {
     pub max_units: u32,
     /// The link, in words; its bandwidth is a fact of the chip (`link.boxes`).
     pub link: String,
-    /// The cable that joins two units. Two take one; three make a ring, with one between every two.
+    /// The cable that joins two units. Two take one; three make a ring, with one between every two; on
+    /// a switch every unit has its own.
     pub cable: Option<Id>,
+    /// Most units that cables alone join: more need the switch. Absent: all of them.
+    pub direct_units: Option<u32>,
+    /// The switch.
+    pub switch: Option<Id>,
+    /// The cable that makes one port of the switch two, each for a unit's own cable.
+    pub splitter: Option<Id>,
 }

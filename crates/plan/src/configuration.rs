@@ -350,7 +350,10 @@ fn power(candidate: &Candidate<'_>, constants: &MachineConstants) -> Power {
                  efficiency of the supply"
             )
         }
-        Some(Wall { basis, .. }) => basis.words().to_owned(),
+        Some(Wall { basis, note: Some(note), .. }) => {
+            format!("{}; {}", basis.words(), note.trim_end_matches('.'))
+        }
+        Some(Wall { basis, note: None, .. }) => basis.words().to_owned(),
     };
     let wall = candidate.wall.as_ref().map(|wall| wall.power_w);
     Power { idle: candidate.idle.clone(), wall_w: wall, heat_w: wall, basis }

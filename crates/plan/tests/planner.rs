@@ -354,13 +354,13 @@ fn what_a_machine_draws_at_rest_is_measured_or_said_to_be_of_a_box_alike() {
 }
 
 #[test]
-fn a_cluster_of_the_most_units_says_so_and_a_measured_load_is_no_limit() {
+fn a_ring_of_boxes_can_still_grow_and_a_measured_load_is_no_limit() {
     let home = requirement("home-office");
     let planner = Planner::new(market("2026-11-21"), &home, &habits()).unwrap();
     let of = |name: &str| {
         planner.candidates().iter().find(|one| one.machine.name.starts_with(name)).unwrap()
     };
-    assert!(of("3x ASUS Ascent GX10").growth.starts_with("none: 3 units are the most"));
+    assert!(of("3x ASUS Ascent GX10").growth.starts_with("add another unit over RoCE"));
     let wall = |name: &str| of(name).wall.clone().unwrap();
     assert_eq!(wall("Dell Pro Max with GB10").basis, WallBasis::Measured);
     assert_eq!(wall("NVIDIA DGX Spark").basis, WallBasis::Supply);

@@ -19,11 +19,11 @@ use crate::format::{Format, TensorType};
 use crate::generation::Generation;
 use crate::gpu::Gpu;
 use crate::model::{Architecture, Model};
-use crate::part::{Cable, Case, Cooler, Cpu, Memory, Motherboard, Prebuilt, Psu, Storage};
+use crate::part::{Cable, Case, Cooler, Cpu, Memory, Motherboard, Prebuilt, Psu, Storage, Switch};
 use crate::region::Region;
 use crate::shop::Shop;
 use crate::survey::Platform;
-use crate::system::System;
+use crate::system::{Cluster, System};
 use crate::tier::Tier;
 
 /// Something wrong with a file.
@@ -260,7 +260,7 @@ mod tests {
         price/ch/2026-02.csv: line 2: price/source.toml has no source `nobody`
         price/ch/2026-02.csv: path: `region/ch` is not in the catalog
         psu/typo.toml: line 1: unknown key `nmae`; did you mean `name`?
-        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, cable, prebuilt, model, architecture, format, tensor_type, engine, shop, region, tier, survey, claim; prices to price/<region>/<year-month>.csv
+        psuu/x.toml: path: no kind of file belongs here; entries go to gpu, generation, system, cpu, board, memory, psu, case, cooler, storage, cable, switch, prebuilt, model, architecture, format, tensor_type, engine, shop, region, tier, survey, claim; prices to price/<region>/<year-month>.csv
         "#);
     }
 

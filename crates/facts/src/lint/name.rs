@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Architecture, Cable, Case, Cooler, Cpu, Engine, Findings, Format, Generation, Gpu, Memory,
-    Model, Motherboard, Platform, Prebuilt, Psu, Region, Shop, Storage, System, TensorType,
+    Model, Motherboard, Platform, Prebuilt, Psu, Region, Shop, Storage, Switch, System, TensorType,
 };
 use crate::catalog::{Catalog, Entry};
 
@@ -24,7 +24,7 @@ pub(super) fn duplicates(catalog: &Catalog, findings: &mut Findings) {
     }
     let groups: Vec<Names> = groups! {
         Gpu, System;
-        Cpu, Motherboard, Memory, Psu, Case, Cooler, Storage, Cable;
+        Cpu, Motherboard, Memory, Psu, Case, Cooler, Storage, Cable, Switch;
         Model;
         Architecture;
         Format;

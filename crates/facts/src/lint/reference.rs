@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Architecture, Cable, Engine, Findings, Format, Generation, Gpu, Model, Motherboard, Platform,
-    Prebuilt, Region, Shop, System, TensorType, Tier,
+    Architecture, Cable, Cluster, Engine, Findings, Format, Generation, Gpu, Model, Motherboard,
+    Platform, Prebuilt, Region, Shop, Switch, System, TensorType, Tier,
 };
 use crate::catalog::{Catalog, CatalogError};
 use crate::machine::parse_machine;
@@ -86,8 +86,19 @@ fn hardware(catalog: &Catalog, need: &mut Need<'_>) {
     }
     for (id, system) in catalog.all::<System>().into_iter().flatten() {
         let chips = system.variants.iter().filter_map(|variant| variant.accelerator.as_ref());
-        if let Some(cable) = system.cluster.as_ref().and_then(|cluster| cluster.cable.as_ref()) {
-            need(id.as_str(), "cluster.cable", catalog.get::<Cable>(cable.as_str()).map(drop));
+        if let Some(Cluster { cable, splitter, switch, .. }) = &system.cluster {
+            for (key, cable) in [("cluster.cable", cable), ("cluster.splitter", splitter)] {
+                if let Some(cable) = cable {
+                    need(id.as_str(), key, catalog.get::<Cable>(cable.as_str()).map(drop));
+                }
+            }
+            if let Some(switch) = switch {
+                need(
+                    id.as_str(),
+                    "cluster.switch",
+                    catalog.get::<Switch>(switch.as_str()).map(drop),
+                );
+            }
         }
         for chip in chips.chain([&system.accelerator]) {
             need(id.as_str(), "accelerator", catalog.get::<Gpu>(chip.as_str()).map(drop));

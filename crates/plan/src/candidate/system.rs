@@ -1,8 +1,9 @@
 //! Systems bought whole, and several of them joined.
 
 use localrig_facts::machine::machine_of_variant;
-use localrig_facts::part::Cable;
+use localrig_facts::part::{Cable, Switch};
 use localrig_facts::system::{Cluster, System, Variant};
+use localrig_facts::unit::Watts;
 use localrig_facts::{CatalogError, Id};
 
 use super::wall::{Wall, idle_of_system, wall_of_system};
@@ -64,18 +65,40 @@ impl<'a> Site<'_, 'a> {
         for device in &mut machine.devices {
             device.count *= units;
         }
-        let wall = wall_of_system(self.market.catalog, system)?
-            .map(|one| Wall { power_w: one.power_w * f64::from(units), ..one });
+        let switched = match &system.cluster {
+            Some(cluster) => self.switch(cluster, units)?,
+            None => None,
+        };
+        let wall = wall_of_system(self.market.catalog, system)?.map(|one| {
+            let power_w = one.power_w * f64::from(units);
+            let Some((_, switch)) = switched else { return Wall { power_w, ..one } };
+            let (watts, said) = match switch.max_w {
+                Some(watts) => (watts, format!("and {watts:.0} of the switch at most")),
+                None => (Watts::ZERO, "without the switch, whose draw is not known".to_owned()),
+            };
+            let note = [one.note.clone(), Some(said)].into_iter().flatten().collect::<Vec<_>>();
+            Wall { power_w: power_w + watts, note: Some(note.join("; ")), ..one }
+        });
         let mut checks: Vec<Check> = self.wall_check(wall.as_ref()).into_iter().collect();
         let mut lines =
             vec![Line { role: "system", id: id.clone(), name, count: units, price: price.clone() }];
         if let (Some(cluster), true) = (&system.cluster, units > 1) {
-            let (check, cables) = self.joined(cluster, units)?;
+            let (check, joints) = self.joined(cluster, units)?;
             checks.push(check);
-            lines.extend(cables);
+            lines.extend(joints);
+        }
+        let mut idle = idle_of_system(self.market.catalog, system, units)?;
+        if let (Some(idle), true) = (&mut idle, switched.is_some()) {
+            let own = idle
+                .note
+                .take()
+                .map_or_else(String::new, |note| format!("{}; ", note.trim_end_matches('.')));
+            idle.note = Some(format!("{own}without the switch, of which none is known"));
         }
         let class = system.noise.as_ref().and_then(localrig_facts::noise::Noise::class);
+        let class = class.filter(|_| switched.is_none());
         let basis = match system.noise.as_ref() {
+            _ if switched.is_some() => "no figure was found for the switch".to_owned(),
             Some(noise) if noise.load_dba.is_some() => "measured or stated by the maker".to_owned(),
             Some(_) => "reviews; no level in dB(A) was found".to_owned(),
             None => "no figure was found".to_owned(),
@@ -107,26 +130,76 @@ impl<'a> Site<'_, 'a> {
             lines,
             checks,
             noise: MachineNoise { class, basis },
-            idle: idle_of_system(self.market.catalog, system, units)?,
+            idle,
             wall,
             growth,
         })
     }
 
-    /// The link between so many units: whether a guide covers them, and the cables, which are not
-    /// among the parts while they have no price: the boxes would have none for their sake.
-    fn joined(&self, cluster: &Cluster, units: u32) -> Result<(Check, Option<Line>), CatalogError> {
+    /// The switch that so many units need; `None` where cables alone join them, or none is recorded.
+    fn switch(
+        &self,
+        cluster: &'a Cluster,
+        units: u32,
+    ) -> Result<Option<(&'a Id, &'a Switch)>, CatalogError> {
+        let direct = cluster.direct_units.unwrap_or(cluster.max_units);
+        match &cluster.switch {
+            Some(id) if units > direct && units <= cluster.max_units => {
+                Ok(Some((id, self.market.catalog.get::<Switch>(id.as_str())?)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The link between so many units: whether a guide covers them, and what joins them. Cables that
+    /// have no price are not among the parts: the boxes would have none for their sake. What a switch
+    /// needs is, priced or not, for it is no trifle.
+    fn joined(&self, cluster: &'a Cluster, units: u32) -> Result<(Check, Vec<Line>), CatalogError> {
         let rule = |outcome, reason| check::check("cluster link", outcome, reason);
         let (most, link) = (cluster.max_units, &cluster.link);
         if units > most {
             let reason = format!("{units} units; {most} are the most in the maker's guides");
-            return Ok((rule(Outcome::Fail, reason), None));
+            return Ok((rule(Outcome::Fail, reason), Vec::new()));
         }
         let Some(id) = &cluster.cable else {
             let reason = format!("{link}; which cable it takes is not recorded");
-            return Ok((rule(Outcome::NotChecked, reason), None));
+            return Ok((rule(Outcome::NotChecked, reason), Vec::new()));
         };
         let name = self.market.catalog.get::<Cable>(id.as_str())?.name.clone();
+        let line = |role, id: &Id, name: &str, count| Line {
+            role,
+            id: id.clone(),
+            name: name.to_owned(),
+            count,
+            price: self.market.offer(id, None, true, false),
+        };
+        if let Some((switch_id, switch)) = self.switch(cluster, units)? {
+            let mut lines =
+                vec![line("switch", switch_id, &switch.name, 1), line("cable", id, &name, units)];
+            let mut parts = format!("the switch, {units} cables");
+            if let Some(splitter) = &cluster.splitter {
+                let one = self.market.catalog.get::<Cable>(splitter.as_str())?;
+                let count = units.div_ceil(2);
+                if count > switch.split_ports {
+                    let reason = format!(
+                        "{units} units; {} has ports for {}",
+                        switch.name,
+                        2 * switch.split_ports
+                    );
+                    return Ok((rule(Outcome::Fail, reason), Vec::new()));
+                }
+                lines.push(line("splitter", splitter, &one.name, count));
+                parts.push_str(&format!(" and {count} splitters"));
+            }
+            let reason = format!(
+                "{link}, through a switch; {units} units of at most {most}; {parts} are among the parts"
+            );
+            return Ok((rule(Outcome::Pass, reason), lines));
+        }
+        if cluster.direct_units.is_some_and(|direct| units > direct) {
+            let reason = format!("{link}; {units} units need a switch; which is not recorded");
+            return Ok((rule(Outcome::NotChecked, reason), Vec::new()));
+        }
         // Two ends make one line, three a ring.
         let count = if units == 2 { 1 } else { units };
         let (cables, are) = if count == 1 {
@@ -140,12 +213,12 @@ impl<'a> Site<'_, 'a> {
                     "{link}; {units} units of at most {most}; {cables} {are} among the parts"
                 );
                 let line = Line { role: "cable", id: id.clone(), name, count, price: Ok(price) };
-                (rule(Outcome::Pass, reason), Some(line))
+                (rule(Outcome::Pass, reason), vec![line])
             }
             Err(why) => {
                 let reason =
                     format!("{link}; {cables} {are} needed and not among the parts: {why}");
-                (rule(Outcome::NotChecked, reason), None)
+                (rule(Outcome::NotChecked, reason), Vec::new())
             }
         })
     }

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use localrig_facts::catalog::Entry;
 use localrig_facts::gpu::Gpu;
-use localrig_facts::part::{Cable, Case, Cooler, Cpu, Memory, Motherboard, Prebuilt, Psu, Storage};
+use localrig_facts::part::{
+    Cable, Case, Cooler, Cpu, Memory, Motherboard, Prebuilt, Psu, Storage, Switch,
+};
 use localrig_facts::price::page_number;
 use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
@@ -119,6 +121,9 @@ impl Matcher {
             matcher.add(id, one, &one.part_numbers, Vec::new());
         }
         for (id, one) in catalog.all::<Cable>()? {
+            matcher.add(id, one, &one.part_numbers, Vec::new());
+        }
+        for (id, one) in catalog.all::<Switch>()? {
             matcher.add(id, one, &one.part_numbers, Vec::new());
         }
         for (id, one) in catalog.all::<Prebuilt>()? {
