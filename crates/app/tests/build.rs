@@ -409,3 +409,23 @@ fn what_is_bought_later_shares_a_parcel_only_with_what_is_bought_then() {
     }
     assert!(shared > 0, "some upgrade has two parts from one shop abroad");
 }
+
+/// What is ordered is seldom the reference card: a pass that only holds of that one is none.
+#[test]
+fn cards_of_board_partners_are_checked_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let asked = ["build", "2x RTX 5090", "--as-of", "2026-11-22", "--format", "json"];
+    let (code, out, said) = run(folder.path(), &asked);
+    assert_eq!(code, 0, "{said}");
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let checks = answer["checks"].as_array().unwrap().iter();
+    let of_size = ["card width", "card length", "gap between cards"];
+    let sized = checks.filter(|one| of_size.contains(&one["rule"].as_str().unwrap()));
+    let lines: Vec<String> =
+        sized.map(|one| format!("{}: {} {}", one["rule"], one["outcome"], one["reason"])).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    "card width": "not-checked" "3 slots from card to card; cards of board partners are up to 4 slots wide: order one of at most 3"
+    "card length": "pass" "304, of board partners up to 370 of 467 mm"
+    "gap between cards": "not-checked" "1 free between the first two with a card of 2 slots; cards of board partners are up to 4 wide and would leave none"
+    "#);
+}

@@ -245,11 +245,16 @@ fn products(run: &Run<'_>, constants: &Constants, parameters: f64) -> f64 {
     2.0 * parameters / (run.rates.matrix * constants[Parameter::BatchMatrixShare])
 }
 
-/// Reading the KV cache: every stream's own, better spread over the device the more there are.
-fn kv(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> f64 {
+/// Share of the bandwidth that so many caches are read with.
+pub(crate) fn kv_share(constants: &Constants, streams: f64) -> f64 {
     let own = constants[Parameter::KvShare];
     let grown = own * streams.powf(constants[Parameter::BatchKvGrowth].min(0.9));
-    let share = grown.min(constants[Parameter::BatchKvLimit].max(own));
+    grown.min(constants[Parameter::BatchKvLimit].max(own))
+}
+
+/// Reading the KV cache: every stream's own, better spread over the device the more there are.
+fn kv(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> f64 {
+    let share = kv_share(constants, streams);
     let mut cost = if run.work.latent { constants[Parameter::LatentKv] } else { 1.0 };
     if run.work.kv.bytes_per_element() < 2.0 {
         cost *= constants[Parameter::QuantizedKv];

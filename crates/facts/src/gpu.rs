@@ -280,8 +280,12 @@ pub struct Board {
     pub measured_idle_w: Option<[Watts; 2]>,
     /// Width in expansion slots.
     pub slots: Option<f64>,
+    /// Least and most width of cards that board partners make, where those above are of one of them.
+    pub partner_slots: Option<[f64; 2]>,
     /// Length.
     pub length_mm: Option<Millimetres>,
+    /// Least and most length of cards that board partners make.
+    pub partner_length_mm: Option<[Millimetres; 2]>,
     /// Height.
     pub height_mm: Option<Millimetres>,
     /// Shape of what is not a card: `SXM`, `OAM`.

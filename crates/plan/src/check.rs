@@ -184,9 +184,29 @@ pub fn length(cards: &[&Gpu], case: &Case) -> Check {
     const RULE: &str = "card length";
     let longest = cards.iter().map(|gpu| gpu.board.length_mm).collect::<Option<Vec<_>>>();
     let longest = longest.map(|all| all.iter().map(|one| one.get()).fold(0.0, f64::max));
+    let partners = cards.iter().filter_map(|gpu| gpu.board.partner_length_mm);
+    let partners = partners.map(|[_, most]| most.get()).fold(0.0, f64::max);
     match (longest, case.max_gpu_length_mm) {
+        (Some(longest), Some(room)) if longest <= room.get() && partners > room.get() => check(
+            RULE,
+            Outcome::NotChecked,
+            format!(
+                "{longest:.0} of {:.0} mm, but cards of board partners are up to {partners:.0} mm \
+                 long: look at the one that is ordered",
+                room.get()
+            ),
+        ),
         (Some(longest), Some(room)) => {
-            pass_if(RULE, longest <= room.get(), format!("{longest:.0} of {:.0} mm", room.get()))
+            let or = if partners > longest {
+                format!(", of board partners up to {partners:.0}")
+            } else {
+                String::new()
+            };
+            pass_if(
+                RULE,
+                longest <= room.get(),
+                format!("{longest:.0}{or} of {:.0} mm", room.get()),
+            )
         }
         (None, _) => check(RULE, Outcome::NotChecked, "length of a card not recorded"),
         (_, None) => check(RULE, Outcome::NotChecked, "room of the case not recorded"),
@@ -216,7 +236,17 @@ pub fn width(cards: &[&Gpu], board: &Motherboard, case: &Case) -> Check {
             Outcome::Fail,
             format!("the upper card is {} slots wide, the next slot is {pitch} away", widths[0]),
         ),
-        (_, Some(pitch)) => check(RULE, Outcome::Pass, format!("{pitch} slots from card to card")),
+        (_, Some(pitch)) => match cards[0].board.partner_slots {
+            Some([_, most]) if most > f64::from(pitch) => check(
+                RULE,
+                Outcome::NotChecked,
+                format!(
+                    "{pitch} slots from card to card; cards of board partners are up to {most} slots \
+                     wide: order one of at most {pitch}"
+                ),
+            ),
+            _ => check(RULE, Outcome::Pass, format!("{pitch} slots from card to card")),
+        },
         (_, None) => {
             check(RULE, Outcome::NotChecked, "distance between the board's slots not recorded")
         }
@@ -241,7 +271,17 @@ pub fn gap(cards: &[&Gpu], board: &Motherboard) -> Option<Check> {
         return Some(check(RULE, Outcome::NotChecked, format!("{missing} not recorded")));
     };
     let free = f64::from(pitch) - width.ceil();
-    Some(if free >= 1.0 {
+    let widest = upper.board.partner_slots.map_or(width, |[_, most]| most.max(width));
+    Some(if free >= 1.0 && f64::from(pitch) - widest.ceil() < 1.0 {
+        check(
+            RULE,
+            Outcome::NotChecked,
+            format!(
+                "{free:.0} free between the first two with a card of {width} slots; cards of board \
+                 partners are up to {widest} wide and would leave none"
+            ),
+        )
+    } else if free >= 1.0 {
         check(RULE, Outcome::Pass, format!("{free:.0} free between the first two"))
     } else {
         check(

@@ -95,9 +95,16 @@ pub(crate) fn leaders(ranked: &[RankedMachine]) -> Vec<Leader> {
     let quiet =
         |one: &RankedMachine| one.noise.map_or(f64::NEG_INFINITY, |class| -f64::from(class as u8));
     let best = |value: &dyn Fn(&RankedMachine) -> f64| {
-        // The first of equals: the one ranked higher.
+        // The first of equals: one that no other beats in everything, else the one ranked higher.
         ranked.iter().fold(None::<&RankedMachine>, |best, one| match best {
-            Some(best) if value(best) >= value(one) => Some(best),
+            Some(best)
+                if value(best)
+                    .total_cmp(&value(one))
+                    .then(best.on_pareto_front.cmp(&one.on_pareto_front))
+                    .is_ge() =>
+            {
+                Some(best)
+            }
             _ => Some(one),
         })
     };

@@ -139,7 +139,9 @@ impl<'a> Planner<'a> {
     pub fn roles_on(&'a self, key: &str) -> Result<Vec<ServedRole>, String> {
         let said = |reason: &Reason| format!("{}: {}", reason.kind(), reason.decided_by());
         let named = self.candidates.iter().find(|one| one.key == key);
-        let candidate = named.ok_or("such machines are not considered")?;
+        let candidate = named.ok_or(
+            "a plan does not consider such machines; `localrig simulate --on … --place …` runs models of your choice on one",
+        )?;
         if let Some(reason) = self.outside(candidate) {
             return Err(said(&reason));
         }

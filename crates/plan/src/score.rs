@@ -323,11 +323,18 @@ fn risk_value(candidate: &Candidate<'_>) -> (f64, String) {
         let from = price.tier.map_or("nobody named", Tier::word);
         reasons.push(format!("{} goods ({from})", price.condition.word()));
     }
-    let total: i64 = candidate.prices().map(|price| price.amount.minor).sum();
-    let doubtful = |doubt: &dyn Fn(&Price) -> bool| -> f64 {
-        let sum: i64 = candidate.prices().filter(|p| doubt(p)).map(|p| p.amount.minor).sum();
-        sum as f64 / total.max(1) as f64
+    // Of all units of a part: two boxes and a cable are not one and one.
+    let sum = |counts: &dyn Fn(&Price) -> bool| -> i64 {
+        let priced =
+            candidate.lines.iter().filter_map(|line| Some((line, line.price.as_ref().ok()?)));
+        priced
+            .filter(|(_, price)| counts(price))
+            .map(|(line, price)| price.of(line.count).minor)
+            .sum()
     };
+    let total = sum(&|_| true);
+    let doubtful =
+        |doubt: &dyn Fn(&Price) -> bool| -> f64 { sum(doubt) as f64 / total.max(1) as f64 };
     // Old is old, wherever it was asked.
     let old = doubtful(&|price| price.age_days >= FRESH_DAYS);
     let derived = doubtful(&|price| price.basis == PriceBasis::Derived);

@@ -453,7 +453,7 @@ impl<'s, 'a> Search<'s, 'a> {
                         high: high[role].loaded,
                         basis,
                     },
-                    alone: Estimate::within_factor(empty, fit.steps.uncertainty.decode, basis),
+                    alone: Estimate::within_factor(empty, fit.steps.uncertainty.single, basis),
                     in_time: in_time[role],
                     load: fit.load,
                     simulated: None,

@@ -163,10 +163,13 @@ fn documented(page: &mut Page, answer: &Configuration) {
             |percent| format!("this one is {percent:+.0} %"),
         );
         page.paragraph(format!(
-            "{} ({}, {}): {}; {difference}, because",
+            "{} ({}): {}; {difference}, because",
             one.product,
-            one.source,
-            one.date,
+            if one.source.contains(&one.date) {
+                one.source.clone()
+            } else {
+                format!("{}, {}", one.source, one.date)
+            },
             money(one.total)
         ));
         page.list(one.reasons.iter().map(|said| Text::from(said.clone())).collect());

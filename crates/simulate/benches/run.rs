@@ -17,7 +17,7 @@ use localrig_simulate::workload::Workload;
 fn table() -> StepTable {
     let Ok(table) = StepTable::new(
         4,
-        Uncertainty { decode: 1.2, prefill: 1.5 },
+        Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 },
         Seconds::ZERO,
         |depth, streams| {
             Ok::<_, std::convert::Infallible>(Seconds::us(

@@ -32,6 +32,7 @@ pub fn step_table(
     };
     let uncertainty = Uncertainty {
         decode: factor(&pace.decode(0, u64::from(streams.max(1))).per_stream_tok_per_s),
+        single: factor(&pace.decode(0, 1).per_stream_tok_per_s),
         prefill: factor(&pace.prefill(512, 0).tok_per_s),
     };
     // The encoder computes at the rate that prompts show the device to reach.

@@ -71,6 +71,8 @@ pub struct Cost {
 pub struct Uncertainty {
     /// Of generation.
     pub decode: f64,
+    /// Of generation by one stream alone.
+    pub single: f64,
     /// Of prompts.
     pub prefill: f64,
 }
@@ -319,7 +321,7 @@ pub(crate) mod tests {
     /// `tokens * token + tokens * depth * attention`; all in microseconds.
     pub(crate) fn simple(weights: f64, cache: f64, token: f64) -> StepTable {
         let ok = Ok::<Seconds, Infallible>;
-        let uncertainty = Uncertainty { decode: 1.2, prefill: 1.5 };
+        let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 };
         let Ok(table) = StepTable::new(
             1_024,
             uncertainty,

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 fn table(weights_us: f64, stream_us: f64, token_us: f64) -> StepTable {
     let Ok(table) = StepTable::new(
         64,
-        Uncertainty { decode: 1.2, prefill: 1.5 },
+        Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 },
         Seconds::us(token_us),
         |depth, streams| {
             Ok::<_, std::convert::Infallible>(Seconds::us(

@@ -83,7 +83,7 @@ fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
     let catalog = localrig_world::catalog(&[]).expect("a catalog");
     let calibration = Calibration::prior(catalog.priors().expect("priors")).expect("constants");
     let constants = calibration.general();
-    let uncertainty = Uncertainty { decode: 1.2, prefill: 1.2 };
+    let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.2 };
     let Ok(steps) = StepTable::new(
         slots,
         uncertainty,

@@ -3,7 +3,9 @@
 use localrig_facts::Basis;
 
 use super::{Alone, Pace, Stage, bandwidth_words};
-use crate::decode::{Step, count, experts_read, kernels, layer_weight, passes, sequence_passes};
+use crate::decode::{
+    Step, count, experts_read, kernels, kv_share, layer_weight, passes, sequence_passes,
+};
 use crate::fit::interval::Kind;
 use crate::link::ALL_REDUCES_PER_LAYER;
 use crate::parameter::{Constants, Parameter};
@@ -62,7 +64,7 @@ impl Pace<'_> {
                 format!(
                     "{:.2} GB read for {streams} stream(s) at depth {depth} / (bandwidth * share {:.2}){caches_here}",
                     self.work.kv_read(depth as f64).to_gb() * streams as f64,
-                    value(Parameter::KvShare)
+                    kv_share(constants, streams as f64)
                 ),
                 ms(step.kv),
                 basis,

@@ -14,6 +14,7 @@ use localrig_facts::format::Format;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, NvLink};
 use localrig_facts::machine::{Device, Machine, PcieSlot, parse_machine};
 use localrig_facts::model::Model;
+use localrig_facts::price::Condition;
 use localrig_facts::system::System;
 use localrig_facts::unit::{Bytes, TokensPerSec};
 use localrig_facts::{Catalog, Estimate, Id, witness};
@@ -277,12 +278,9 @@ fn price(market: &Market<'_>, said: &Statement, one: &Subject<'_>) -> Judgement 
         Some(system) => system.variants.iter().map(|one| Some(one.key.as_str())).collect(),
         None => vec![None],
     };
-    let mut all = Vec::new();
-    for variant in variants {
-        for goods in [Goods::New, Goods::Used] {
-            all.extend(market.price(one.id, variant, goods));
-        }
-    }
+    let priced = |goods: Goods| -> Vec<crate::price::Price> {
+        variants.iter().filter_map(|variant| market.price(one.id, *variant, goods).ok()).collect()
+    };
     let reach = |one: &crate::price::Price| {
         let [low, high] = one.spread.unwrap_or([one.low, one.high]);
         [low.amount().min(one.low.amount()), high.amount().max(one.high.amount())]
@@ -293,18 +291,29 @@ fn price(market: &Market<'_>, said: &Statement, one: &Subject<'_>) -> Judgement 
         said.says[1] >= low * (1.0 - slack) && said.says[0] <= high * (1.0 + slack)
     };
     let distance = |price: &crate::price::Price| (price.amount.amount() - said.says[0]).abs();
-    let Some(nearest) = all.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))) else {
+    let nearest = |all: &[crate::price::Price]| {
+        all.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))).cloned()
+    };
+    // New goods, as in every other answer; used ones where that is what is asked for them.
+    let (new, used) = (nearest(&priced(Goods::New)), nearest(&priced(Goods::Used)));
+    let is_used = |used: &crate::price::Price| close(used) && !new.as_ref().is_some_and(&close);
+    let Some(nearest) = used.filter(|used| new.is_none() || is_used(used)).or(new) else {
         return Judgement::unknown(format!("no price of {} by {}", one.name, market.date));
     };
-    let verdict = if close(nearest) { Verdict::Right } else { Verdict::Outdated };
-    let [low, high] = reach(nearest);
+    let verdict = if close(&nearest) { Verdict::Right } else { Verdict::Outdated };
+    let [low, high] = reach(&nearest);
     let range = if high > low * 1.02 { format!(" ({low:.0} to {high:.0})") } else { String::new() };
     Judgement {
         verdict,
         holds: format!(
-            "{}: {}{range} as of {}, seen {}",
+            "{}: {}{range}{} as of {}, seen {}",
             nearest.product,
             nearest.amount.whole(),
+            if nearest.condition == Condition::New {
+                String::new()
+            } else {
+                format!(", {},", nearest.condition.word())
+            },
             market.date,
             nearest.date
         ),

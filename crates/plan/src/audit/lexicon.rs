@@ -23,6 +23,8 @@ pub struct Lexicon {
 pub(super) struct Mention {
     /// First and one past the last byte in the text.
     pub(super) at: (usize, usize),
+    /// The name as it is written there.
+    pub(super) written: String,
     /// What it can mean.
     pub(super) ids: BTreeSet<Id>,
     /// The size it names instead of a model: `70B`. What is said then holds when it holds of any.
@@ -171,6 +173,7 @@ impl Lexicon {
             }
             Some(Mention {
                 at: (size.start(), size.end()),
+                written: size.as_str().to_owned(),
                 ids: self.classes.get(&size.as_str().to_lowercase())?.clone(),
                 class: Some(size.as_str().to_owned()),
             })
@@ -207,7 +210,8 @@ impl Lexicon {
             let next = words.get(index + length + 1);
             let (ids, more) = narrowed(text, ids, words[index + length].1, next);
             let at = (words[index].0, words[index + length + more].1);
-            found.push(Mention { at, ids, class: None });
+            let written = text[at.0..at.1].to_owned();
+            found.push(Mention { at, written, ids, class: None });
             index += length + more + 1;
         }
         found
@@ -224,7 +228,7 @@ impl Lexicon {
         let ids =
             ["rtx", "rx"].iter().find_map(|series| self.names.get(&format!("{series}{digits}")));
         let ids = ids.filter(|_| fits)?;
-        Some(Mention { at, ids: ids.clone(), class: None })
+        Some(Mention { at, written: number.to_owned(), ids: ids.clone(), class: None })
     }
 }
 

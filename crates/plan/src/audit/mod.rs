@@ -134,9 +134,16 @@ pub fn claims(market: &Market<'_>) -> Result<ClaimsAudit, CatalogError> {
 /// When a catalog file is broken.
 pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, CatalogError> {
     let lexicon = Lexicon::new(market.catalog)?;
-    let mut findings = known(market, text)?;
+    let (mut findings, told) = known(market, text)?;
     let mut cache: BTreeMap<String, Judgement> = BTreeMap::new();
     for said in read(&lexicon, text) {
+        // A claim that is known by its words has been answered, with more than its figure.
+        let answered = |one: &Statement| {
+            told.iter().any(|(line, check)| *line == said.line && is_same(one, check))
+        };
+        if said.statements.iter().any(answered) {
+            continue;
+        }
         let all = said.statements.iter().map(|one| {
             let key = format!("{one:?}");
             cache.entry(key).or_insert_with(|| judge(market, one)).clone()
@@ -165,6 +172,9 @@ pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, Ca
         unread_lines,
     })
 }
+
+/// Findings, and the figures that they answer with their lines.
+type Known<'a> = (Vec<Finding>, Vec<(usize, &'a Statement)>);
 
 /// Whether a line names hardware or a model and has a figure beside the name.
 fn has_figure(lexicon: &Lexicon, line: &str) -> bool {
@@ -197,9 +207,17 @@ fn together(mut all: Vec<Judgement>, of_any: bool) -> Judgement {
     all.swap_remove(best.min(all.len().saturating_sub(1)))
 }
 
-/// Claims that the catalog knows by their words.
-fn known(market: &Market<'_>, text: &str) -> Result<Vec<Finding>, CatalogError> {
+/// Whether two statements say the same figure of the same thing.
+fn is_same(one: &Statement, other: &Statement) -> bool {
+    let of =
+        |said: &Statement| (said.quantity, said.says, said.machine.clone(), said.model.clone());
+    of(one) == of(other)
+}
+
+/// Claims that the catalog knows by their words, and the figures in them with their lines.
+fn known<'a>(market: &Market<'a>, text: &str) -> Result<Known<'a>, CatalogError> {
     let mut findings: Vec<Finding> = Vec::new();
+    let mut figures: Vec<(usize, &Statement)> = Vec::new();
     let mut seen: Vec<(usize, &str)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let lower = plain(line);
@@ -212,6 +230,7 @@ fn known(market: &Market<'_>, text: &str) -> Result<Vec<Finding>, CatalogError> 
                     continue;
                 }
                 seen.push((index, &claim.key));
+                figures.extend(claim.checks.iter().map(|check| (index + 1, check)));
                 let describe = |name: &String| {
                     document.sources.get(name).map(localrig_facts::Source::describe)
                 };
@@ -231,7 +250,7 @@ fn known(market: &Market<'_>, text: &str) -> Result<Vec<Finding>, CatalogError> 
             }
         }
     }
-    Ok(findings)
+    Ok((findings, figures))
 }
 
 /// A text in lower case with one way to write ranges, shares and rough figures: `~25 – 35 %` and
@@ -338,19 +357,18 @@ mod tests {
             | RTX PRO 6000 WS | 96 GB | 1,792 GB/s | 300W | Yes |\n\
             | RTX 3090 | 24 GB | 1,936 GB/s | 350W | 2-way |\n";
         insta::assert_snapshot!(told(table), @"
-        3 right: rtx-5090 has no NVLink
-        3 right: rtx-5090: bandwidth 1792 GB/s
-        3 right: rtx-5090: memory 32 GB
-        3 right: rtx-5090: power 575 W
+        3 right: RTX 5090 has no NVLink
+        3 right: RTX 5090: bandwidth 1792 GB/s
+        3 right: RTX 5090: memory 32 GB
+        3 right: RTX 5090: power 575 W
+        4 wrong: RTX PRO 6000 WS has NVLink
         4 wrong: RTX PRO 6000 Workstation takes 300 W with a blower, about 400 W for the machine
-        4 wrong: rtx-pro-6000-blackwell-ws has NVLink
-        4 wrong: rtx-pro-6000-blackwell-ws: power 300 W
-        4 right: rtx-pro-6000-blackwell-ws: bandwidth 1792 GB/s
-        4 right: rtx-pro-6000-blackwell-ws: memory 96 GB
-        5 wrong: rtx-3090: bandwidth 1936 GB/s
-        5 right: rtx-3090 has NVLink
-        5 right: rtx-3090: memory 24 GB
-        5 right: rtx-3090: power 350 W
+        4 right: RTX PRO 6000 WS: bandwidth 1792 GB/s
+        4 right: RTX PRO 6000 WS: memory 96 GB
+        5 wrong: RTX 3090: bandwidth 1936 GB/s
+        5 right: RTX 3090 has NVLink
+        5 right: RTX 3090: memory 24 GB
+        5 right: RTX 3090: power 350 W
         ");
     }
 
@@ -365,14 +383,14 @@ mod tests {
         3 right: gpt-oss-120b: context 131072 tokens
         3 right: gpt-oss-120b: parameters 120 B
         3 right: gpt-oss-120b: q4_k_m 65 GB
-        4 wrong: llama-3.3-70b-instruct: context 200000 tokens
-        4 imprecise: llama-3.3-70b-instruct: q4_k_m 34 GB
-        4 right: llama-3.3-70b-instruct: active parameters 70 B
-        4 right: llama-3.3-70b-instruct: parameters 70 B
-        5 right: qwen3-coder-30b-a3b-instruct: active parameters 3.3 B
-        5 right: qwen3-coder-30b-a3b-instruct: context 262144 tokens
-        5 right: qwen3-coder-30b-a3b-instruct: parameters 30 B
-        5 right: qwen3-coder-30b-a3b-instruct: q4_k_m 18 GB
+        4 wrong: LLaMA 3.3 70B: context 200000 tokens
+        4 imprecise: LLaMA 3.3 70B: q4_k_m 34 GB
+        4 right: LLaMA 3.3 70B: active parameters 70 B
+        4 right: LLaMA 3.3 70B: parameters 70 B
+        5 right: Qwen3-Coder-30B-A3B: active parameters 3.3 B
+        5 right: Qwen3-Coder-30B-A3B: context 262144 tokens
+        5 right: Qwen3-Coder-30B-A3B: parameters 30 B
+        5 right: Qwen3-Coder-30B-A3B: q4_k_m 18 GB
         ");
     }
 
@@ -381,15 +399,15 @@ mod tests {
         let table = "KV cache of Qwen3-Coder-30B-A3B:\n\n| Context | KV cache (FP16) |\n|---|---|\n\
             | 32K | 3.2 GB |\n| 128K | 25 GB |\n";
         insta::assert_snapshot!(told(table), @"
-        5 right: qwen3-coder-30b-a3b-instruct: KV cache of 32768 tokens 3.2 GB
-        6 wrong: qwen3-coder-30b-a3b-instruct: KV cache of 131072 tokens 25 GB
+        5 right: Qwen3-Coder-30B-A3B: KV cache of 32768 tokens 3.2 GB
+        6 wrong: Qwen3-Coder-30B-A3B: KV cache of 131072 tokens 25 GB
         ");
     }
 
     #[test]
     fn the_machine_of_a_figures_own_sentence_beats_one_named_before() {
         let text = "The RTX 5090 is too dear. gpt-oss-20b runs at 300 tok/s on an RTX 3090.\n";
-        insta::assert_snapshot!(told(text), @"1 unverified: gpt-oss-20b on rtx-3090: speed 300 tok/s");
+        insta::assert_snapshot!(told(text), @"1 unverified: gpt-oss-20b on RTX 3090: speed 300 tok/s");
     }
 
     #[test]
@@ -399,14 +417,14 @@ mod tests {
             Link the RTX 5090 by NVLink.\nLlama 3.3 70B runs at 400 tok/s on an RTX 5090.\n\
             gpt-oss-120b only supports 128K.\nQwen3-Coder-30B-A3B Q4 (~18 GB weights) and more.\n";
         insta::assert_snapshot!(told(text), @"
-        1 right: rtx-4090: bandwidth 1008 GB/s
-        2 wrong: rtx-4090: memory 48 GB
+        1 right: RTX 4090: bandwidth 1008 GB/s
+        2 wrong: RTX 4090: memory 48 GB
         3 right: gpt-oss-20b: active parameters 3.6 B
-        4 right: rtx-5090 has no NVLink
-        5 wrong: rtx-5090 has NVLink
-        6 wrong: llama-3.3-70b-instruct on rtx-5090: speed 400 tok/s
+        4 right: RTX 5090 has no NVLink
+        5 wrong: RTX 5090 has NVLink
+        6 wrong: Llama 3.3 70B on RTX 5090: speed 400 tok/s
         7 right: gpt-oss-120b: context 131072 tokens
-        8 right: qwen3-coder-30b-a3b-instruct: q4_k_m 18 GB
+        8 right: Qwen3-Coder-30B-A3B: q4_k_m 18 GB
         ");
     }
 
@@ -419,8 +437,8 @@ mod tests {
         let audit = audited(&catalog, text);
         assert_eq!(audit.unread_lines, [1, 3]);
         insta::assert_snapshot!(told(text), @"
-        4 right: rtx-5090: power 575 W
-        5 unverified: deepseek-r1 on rtx-5090: speed 30 tok/s
+        4 right: RTX 5090: power 575 W
+        5 unverified: DeepSeek-R1 on RTX 5090: speed 30 tok/s
         ");
     }
 
@@ -432,6 +450,17 @@ mod tests {
         1 wrong: At 8 streams each gets 25 to 35 % of the single-stream speed
         2 wrong: Qwen2.5-Coder comes as a 72B, 128K long and 1M with YaRN
         3 wrong: A TRX50 board or a Threadripper 7960X brings NVLink
+        ");
+    }
+
+    #[test]
+    fn a_known_claim_and_the_figure_in_it_are_one_finding() {
+        let text = "gpt-oss-120b has 20B active parameters.\n\n\
+            gpt-oss-120b has 20B active parameters, and gpt-oss-20b 9B active parameters.\n";
+        insta::assert_snapshot!(told(text), @"
+        1 wrong: gpt-oss-120b has about 20B active parameters
+        3 wrong: gpt-oss-120b has about 20B active parameters
+        3 wrong: gpt-oss-20b: active parameters 9 B
         ");
     }
 

@@ -342,15 +342,16 @@ impl About<'_> {
                 });
             }
         }
-        let names = |ids: &BTreeSet<Id>| ids.iter().map(Id::short).collect::<Vec<_>>().join(" or ");
-        let models = match self.model.and_then(|one| one.class.as_ref()) {
-            Some(class) if wants_model => format!("a dense {class}"),
-            _ => names(models),
+        let written =
+            |one: Option<&Mention>| one.map_or_else(String::new, |one| one.written.clone());
+        let model = match self.model.and_then(|one| one.class.as_ref()) {
+            Some(class) => format!("a dense {class}"),
+            None => written(self.model),
         };
         let names = match (wants_machine, wants_model) {
-            (true, true) => format!("{models} on {}", names(machines)),
-            (true, false) => names(machines),
-            _ => models,
+            (true, true) => format!("{model} on {}", written(self.machine)),
+            (true, false) => written(self.machine),
+            _ => model,
         };
         let words = words(&names, statements.first()?);
         let class = |one: &&Mention| one.class.is_some();

@@ -103,7 +103,7 @@ fn why_first(answer: &PlanAnswer, lead: &Lead) -> String {
         if terms.is_empty() { String::new() } else { format!("; {what} in {}", terms.join(", ")) }
     };
     format!(
-        "Why it is first: {} more than the best machine of other accelerators (#{}{other}){}{}. \
+        "Why it is first: {} more than the best machine that has none of its accelerators (#{}{other}){}{}. \
          It stays before that one {}, all else the same.",
         match lead.points {
             few if few < 0.05 => "under 0.1 points of 100".to_owned(),
@@ -125,7 +125,8 @@ fn old_prices(machine: &RankedMachine) -> Option<String> {
     let ages = PriceAges::of(machine.parts.iter());
     let linked = machine.parts.iter().any(|part| part.search.is_some());
     let offers = if linked { " Today's offers are linked under Parts." } else { "" };
-    let (old, total) = (ages.stale + ages.derived, ages.regional + ages.stale + ages.derived);
+    let old = ages.stale + ages.derived + ages.raised;
+    let total = ages.regional + old;
     (old > 0).then(|| {
         let which = match (old, total) {
             (1, 1) => "its price is".to_owned(),
