@@ -417,7 +417,7 @@ fn cards_of_board_partners_are_checked_too() {
     let asked = ["build", "2x RTX 5090", "--as-of", "2026-11-22", "--format", "json"];
     let (code, out, said) = run(folder.path(), &asked);
     assert_eq!(code, 0, "{said}");
-    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let answer: Value = serde_json::from_str(&out).unwrap();
     let checks = answer["checks"].as_array().unwrap().iter();
     let of_size = ["card width", "card length", "gap between cards"];
     let sized = checks.filter(|one| of_size.contains(&one["rule"].as_str().unwrap()));
