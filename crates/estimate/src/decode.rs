@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! step   = (memory^p + arithmetic^p)^(1/p) + kv + state + layers + fixed + streams + link + host
-//! memory = (base + experts(B) / gather) / (share * packing * bandwidth)
+//! memory = (base * passes(B) + experts(B) / gather) / (share * packing * bandwidth)
 //! ```
 //!
 //! Constants are data: `catalog/calibration/`. Each term is one function that says where its form

@@ -102,7 +102,8 @@ pub fn document(found: &Found, scores: &[Score]) -> String {
          The error is |predicted / measured - 1|. The bandwidth rule is bandwidth / bytes of active \
          weights * 0.65 (prompts: a quarter of the matrix peak); llmfit's formula is that of its \
          version 1.1.18 with this catalog's facts. Neither knows depth or batches.\n\n\
-         How well servers under load are foretold, request by request, is in [simulation.md](simulation.md).\n\n",
+         How well servers under load are foretold, request by request (closed and open loops, traces, and \
+         a real llama.cpp server), is in [simulation.md](simulation.md).\n\n",
         observations.all.len(),
         observations.groups.len(),
     );

@@ -138,9 +138,8 @@ pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, Ca
     let mut cache: BTreeMap<String, Judgement> = BTreeMap::new();
     for said in read(&lexicon, text) {
         // A claim that is known by its words has been answered, with more than its figure.
-        let answered = |one: &Statement| {
-            told.iter().any(|(line, check)| *line == said.line && is_same(one, check))
-        };
+        let answered =
+            |one: &Statement| told.iter().any(|(line, check)| *line == said.line && one == *check);
         if said.statements.iter().any(answered) {
             continue;
         }
@@ -205,13 +204,6 @@ fn together(mut all: Vec<Judgement>, of_any: bool) -> Judgement {
     // A family with prices of several kinds: the nearest counts.
     let best = if right > 0 { all.len() - 1 } else { 0 };
     all.swap_remove(best.min(all.len().saturating_sub(1)))
-}
-
-/// Whether two statements say the same figure of the same thing.
-fn is_same(one: &Statement, other: &Statement) -> bool {
-    let of =
-        |said: &Statement| (said.quantity, said.says, said.machine.clone(), said.model.clone());
-    of(one) == of(other)
 }
 
 /// Claims that the catalog knows by their words, and the figures in them with their lines.

@@ -83,7 +83,7 @@ impl<'a> Site<'_, 'a> {
         let mut lines =
             vec![Line { role: "system", id: id.clone(), name, count: units, price: price.clone() }];
         if let (Some(cluster), true) = (&system.cluster, units > 1) {
-            let (check, joints) = self.joined(cluster, units)?;
+            let (check, joints) = self.joined(cluster, units, switched)?;
             checks.push(check);
             lines.extend(joints);
         }
@@ -154,7 +154,12 @@ impl<'a> Site<'_, 'a> {
     /// The link between so many units: whether a guide covers them, and what joins them. Cables that
     /// have no price are not among the parts: the boxes would have none for their sake. What a switch
     /// needs is, priced or not, for it is no trifle.
-    fn joined(&self, cluster: &'a Cluster, units: u32) -> Result<(Check, Vec<Line>), CatalogError> {
+    fn joined(
+        &self,
+        cluster: &Cluster,
+        units: u32,
+        switched: Option<(&Id, &Switch)>,
+    ) -> Result<(Check, Vec<Line>), CatalogError> {
         let rule = |outcome, reason| check::check("cluster link", outcome, reason);
         let (most, link) = (cluster.max_units, &cluster.link);
         if units > most {
@@ -173,7 +178,7 @@ impl<'a> Site<'_, 'a> {
             count,
             price: self.market.offer(id, None, true, false),
         };
-        if let Some((switch_id, switch)) = self.switch(cluster, units)? {
+        if let Some((switch_id, switch)) = switched {
             let mut lines =
                 vec![line("switch", switch_id, &switch.name, 1), line("cable", id, &name, units)];
             let mut parts = format!("the switch, {units} cables");
