@@ -424,8 +424,8 @@ fn cards_of_board_partners_are_checked_too() {
     let lines: Vec<String> =
         sized.map(|one| format!("{}: {} {}", one["rule"], one["outcome"], one["reason"])).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    "card width": "not-checked" "3 slots from card to card; cards of board partners are up to 4 slots wide: order one of at most 3"
+    "card width": "not-checked" "in slots 1, 4 from the top; cards of board partners are up to 4 slots wide and would not fit: order one that does"
     "card length": "pass" "304, of board partners up to 370 of 467 mm"
-    "gap between cards": "not-checked" "1 free between the first two with a card of 2 slots; cards of board partners are up to 4 wide and would leave none"
+    "gap between cards": "not-checked" "the board's slots leave one free between them; cards of board partners are up to 4 wide and would leave none"
     "#);
 }

@@ -67,10 +67,12 @@ fn the_home_office_runs_on_two_cards() {
     Qwen2.5-VL-7B-Instruct Q4_K_M on    NVIDIA RTX PRO 6000 Blackwell        10 %   65,536    0      0
     llama.cpp                           Workstation Edition
 
-    - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 60 %, about 520 W while busy,
-      idle power not recorded
-    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 78 %, about 520 W while busy,
-      idle power not recorded
+    - device 0, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 60 %, 330 W on average (the
+      accelerator alone)
+    - device 1, NVIDIA RTX PRO 6000 Blackwell Workstation Edition: busy 78 %, 420 W on average (the
+      accelerator alone)
+
+    3.7 J per token generated, 1.0 kWh per million, by the accelerators alone.
 
     2 replicates of 900 s and 20 draws of the speed model's errors, seed 1. Ranges hold 80 % of the
     runs: the first is what differs from hour to hour, the second how far off the speed model may be.

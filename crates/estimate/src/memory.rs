@@ -454,6 +454,18 @@ pub struct Size {
     pub vision: Estimate<Bytes>,
 }
 
+impl Size {
+    /// Everything together.
+    pub fn value(&self) -> Bytes {
+        self.weights + self.context + self.overhead.value
+    }
+
+    /// The most that it may come to.
+    pub fn high(&self) -> Bytes {
+        self.weights + self.context + self.overhead.high
+    }
+}
+
 struct Parts {
     weights: Bytes,
     kv: Bytes,

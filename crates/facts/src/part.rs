@@ -84,8 +84,9 @@ pub struct Motherboard {
     /// Expansion slots from the top, those that take a card.
     #[serde(default, rename = "slot")]
     pub slots: Vec<Slot>,
-    /// Slot pitches between the first two long slots, where somebody measured it.
-    pub gpu_spacing_slots: Option<u32>,
+    /// Where each of `slots` is, in slot pitches from the first, which is 1. Empty = not known.
+    #[serde(default)]
+    pub slot_positions: Vec<u32>,
     /// M.2 sockets.
     pub m2_slots: Option<u32>,
     /// Whether it has a management controller for headless use.

@@ -213,44 +213,93 @@ pub fn length(cards: &[&Gpu], case: &Case) -> Check {
     }
 }
 
-/// The cards' widths fit the case's slots.
+/// The cards fit between the slots of the board and into those of the case.
 pub fn width(cards: &[&Gpu], board: &Motherboard, case: &Case) -> Check {
     const RULE: &str = "card width";
-    let Some(widths) = cards.iter().map(|gpu| gpu.board.slots).collect::<Option<Vec<f64>>>() else {
+    let Some(widths) = slots_wide(cards, |gpu| gpu.board.slots) else {
         return check(RULE, Outcome::NotChecked, "width of a card not recorded");
     };
-    let whole: f64 = widths.iter().map(|width| width.ceil()).sum();
-    if whole > f64::from(case.expansion_slots) {
+    let whole: u32 = widths.iter().sum();
+    if whole > case.expansion_slots {
         return check(
             RULE,
             Outcome::Fail,
             format!("{whole} slots wide together, the case has {}", case.expansion_slots),
         );
     }
-    match (cards.len(), board.gpu_spacing_slots) {
-        (0 | 1, _) => {
-            check(RULE, Outcome::Pass, format!("{whole} of {} slots", case.expansion_slots))
-        }
-        (_, Some(pitch)) if widths[0].ceil() > f64::from(pitch) => check(
+    if cards.len() < 2 {
+        return check(RULE, Outcome::Pass, format!("{whole} of {} slots", case.expansion_slots));
+    }
+    if board.slot_positions.is_empty() {
+        return check(RULE, Outcome::NotChecked, "distance between the board's slots not recorded");
+    }
+    let Some(places) = placed(&widths, board) else {
+        let words = widths.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+        return check(
             RULE,
             Outcome::Fail,
-            format!("the upper card is {} slots wide, the next slot is {pitch} away", widths[0]),
-        ),
-        (_, Some(pitch)) => match cards[0].board.partner_slots {
-            Some([_, most]) if most > f64::from(pitch) => check(
-                RULE,
-                Outcome::NotChecked,
-                format!(
-                    "{pitch} slots from card to card; cards of board partners are up to {most} slots \
-                     wide: order one of at most {pitch}"
-                ),
+            format!("cards {words} slots wide do not fit over the slots of the board"),
+        );
+    };
+    let lowest = |places: &[u32], widths: &[u32]| match (places.last(), widths.last()) {
+        (Some(place), Some(width)) => place + width - 1,
+        _ => 0,
+    };
+    if lowest(&places, &widths) > case.expansion_slots {
+        return check(
+            RULE,
+            Outcome::Fail,
+            format!(
+                "the lowest card reaches to slot {}, the case has {}",
+                lowest(&places, &widths),
+                case.expansion_slots
             ),
-            _ => check(RULE, Outcome::Pass, format!("{pitch} slots from card to card")),
-        },
-        (_, None) => {
-            check(RULE, Outcome::NotChecked, "distance between the board's slots not recorded")
-        }
+        );
     }
+    let most = |gpu: &Gpu| gpu.board.partner_slots.map(|[_, most]| most).or(gpu.board.slots);
+    let partners = slots_wide(cards, most).unwrap_or_else(|| widths.clone());
+    let fits = placed(&partners, board)
+        .is_some_and(|places| lowest(&places, &partners) <= case.expansion_slots);
+    let places = places.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    if fits {
+        return check(RULE, Outcome::Pass, format!("in slots {places} from the top"));
+    }
+    check(
+        RULE,
+        Outcome::NotChecked,
+        format!(
+            "in slots {places} from the top; cards of board partners are up to {} slots wide and \
+             would not fit: order one that does",
+            partners.iter().max().unwrap_or(&whole)
+        ),
+    )
+}
+
+/// Whole slots that each card takes; `None` where the width of one is not known.
+fn slots_wide(cards: &[&Gpu], width: impl Fn(&Gpu) -> Option<f64>) -> Option<Vec<u32>> {
+    cards.iter().map(|gpu| width(gpu).map(|slots| slots.ceil() as u32)).collect()
+}
+
+/// Positions of the slots that cards take from the top down, each the first that the card above
+/// leaves free; `None` where one finds none.
+///
+/// Taking the first free slot each time leaves most for those below, so no other order of places
+/// fits where this one does not.
+fn placed(widths: &[u32], board: &Motherboard) -> Option<Vec<u32>> {
+    let each = board.slots.iter().flat_map(|slot| std::iter::repeat_n(slot, slot.count as usize));
+    let mut long = each
+        .zip(&board.slot_positions)
+        .filter(|(slot, _)| slot.lanes.is_none_or(|lanes| lanes >= LEAST_LANES))
+        .map(|(_, position)| *position);
+    let mut free = 1;
+    widths
+        .iter()
+        .map(|width| {
+            let position = long.find(|position| *position >= free)?;
+            free = position + width;
+            Some(position)
+        })
+        .collect()
 }
 
 /// Cards that draw their air from the case have a free slot between them; blowers need none.
@@ -258,36 +307,42 @@ pub fn width(cards: &[&Gpu], board: &Motherboard, case: &Case) -> Check {
 /// `None` for a single card.
 pub fn gap(cards: &[&Gpu], board: &Motherboard) -> Option<Check> {
     const RULE: &str = "gap between cards";
-    let (upper, others) = cards.split_first()?;
-    if others.is_empty() {
+    if cards.len() < 2 {
         return None;
     }
     if cards.iter().all(|gpu| gpu.board.cooling == Some(Cooling::Blower)) {
         return Some(check(RULE, Outcome::Pass, "blowers may stand side by side"));
     }
-    let (Some(width), Some(pitch)) = (upper.board.slots, board.gpu_spacing_slots) else {
-        let missing =
-            if upper.board.slots.is_none() { "width of a card" } else { "distance of the slots" };
-        return Some(check(RULE, Outcome::NotChecked, format!("{missing} not recorded")));
+    let Some(widths) = slots_wide(cards, |gpu| gpu.board.slots) else {
+        return Some(check(RULE, Outcome::NotChecked, "width of a card not recorded"));
     };
-    let free = f64::from(pitch) - width.ceil();
-    let widest = upper.board.partner_slots.map_or(width, |[_, most]| most.max(width));
-    Some(if free >= 1.0 && f64::from(pitch) - widest.ceil() < 1.0 {
+    if board.slot_positions.is_empty() {
+        return Some(check(RULE, Outcome::NotChecked, "distance of the slots not recorded"));
+    }
+    // A card with a free slot below it is one slot wider to those that follow.
+    let with_gap = |widths: &[u32]| {
+        let wider: Vec<u32> = widths.iter().map(|width| width + 1).collect();
+        placed(&wider, board).is_some()
+    };
+    let most = |gpu: &Gpu| gpu.board.partner_slots.map(|[_, most]| most).or(gpu.board.slots);
+    let partners = slots_wide(cards, most).unwrap_or_else(|| widths.clone());
+    Some(if !with_gap(&widths) {
+        check(
+            RULE,
+            Outcome::Warn,
+            "no free slot between two of them: the upper card's fans are covered",
+        )
+    } else if with_gap(&partners) {
+        check(RULE, Outcome::Pass, "the board's slots leave one free between them")
+    } else {
         check(
             RULE,
             Outcome::NotChecked,
             format!(
-                "{free:.0} free between the first two with a card of {width} slots; cards of board \
-                 partners are up to {widest} wide and would leave none"
+                "the board's slots leave one free between them; cards of board partners are up to \
+                 {} wide and would leave none",
+                partners.iter().max().unwrap_or(&0)
             ),
-        )
-    } else if free >= 1.0 {
-        check(RULE, Outcome::Pass, format!("{free:.0} free between the first two"))
-    } else {
-        check(
-            RULE,
-            Outcome::Warn,
-            "no free slot between the first two: the upper card's fans are covered",
         )
     })
 }

@@ -1,8 +1,10 @@
 //! Groups of devices with what could run on each, worked out once for all machines.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use localrig_estimate::memory::{Ask, Holding, Setting, Size, usable};
+use localrig_estimate::memory::{Ask, Holding, Setting, Size, margin, usable};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_facts::machine::{Device, Machine};
@@ -36,7 +38,7 @@ pub(crate) struct Fit<'a> {
     /// How long loading its weights takes.
     pub(crate) load: Seconds,
     /// How long its steps take.
-    pub(crate) steps: StepTable,
+    pub(crate) steps: Arc<StepTable>,
     /// What they rest on.
     pub(crate) basis: Basis,
     /// What its role gets if nothing else runs beside it, and the share of answers in time: the
@@ -66,15 +68,22 @@ struct Draft<'a> {
     option: &'a ModelOption<'a>,
     size: Size,
     usable: Bytes,
-    pace: Pace<'a>,
+    pace: Arc<Pace<'a>>,
+    /// Whether it fits when nothing else is there.
+    fits: bool,
     /// Points it would give with all streams of the role generating all the time.
     worth: f64,
 }
 
 impl Draft<'_> {
     fn value(&self) -> f64 {
-        (self.size.weights + self.size.context + self.size.overhead.value).get()
+        self.size.value().get()
     }
+}
+
+/// Whether what takes so much, at most so much, fits into what may be used.
+pub(crate) fn holds(usable: Bytes, value: Bytes, high: Bytes) -> bool {
+    value + margin(usable) <= usable && high <= usable
 }
 
 /// Options kept per role and group: the best by worth at each size. More never won in practice.
@@ -348,27 +357,38 @@ impl<'a> GroupFits<'a> {
             let demand = Demand { server: 0, ..shift.demands[place].over(f64::from(copies)) };
             // Larger caches first: a smaller type is worth a look only where that takes much.
             let mut small: Option<&ModelOption<'a>> = None;
+            // Of those that do not fit even alone, the one that takes least: it says what is missing.
+            let mut too_large: Option<Draft<'a>> = None;
             for option in &options[index] {
                 if small.is_some_and(|other| option.is_same_but_cache(other)) {
                     continue;
                 }
-                match setups.draft(option, of_copy(role)) {
-                    Ok(mut draft) => {
+                let least = too_large.as_ref().map_or(f64::INFINITY, Draft::value);
+                match setups.draft(option, of_copy(role), least) {
+                    Ok(None) => {}
+                    Ok(Some(mut draft)) => {
                         let little = draft.size.context < draft.usable * LITTLE_CACHE;
                         small = little.then_some(option);
                         let crowded = draft.pace.decode(u64::from(demand.depth), of_copy(role));
                         let speed = crowded.per_stream_tok_per_s.value;
                         draft.worth = role_value(requirement, index, option, (speed, 1.0), weights);
-                        own.push(draft);
+                        if draft.fits {
+                            own.push(draft);
+                        } else {
+                            too_large = Some(draft);
+                        }
                     }
                     Err(reason) => unfit.add(reason),
                 }
+            }
+            if own.is_empty() {
+                own.extend(too_large);
             }
             keep_best(&mut own, index);
             let streams = u32::try_from(streams).unwrap_or(u32::MAX);
             let mut kept: Vec<Fit<'a>> = Vec::with_capacity(own.len());
             for draft in own {
-                match draft.fit(streams) {
+                match setups.fit(draft, streams) {
                     Ok(mut fit) => {
                         let has_slots = fit.option.has_slots();
                         let server = [Load { steps: &fit.steps, devices: &[0], has_slots }];
@@ -401,7 +421,14 @@ struct Setups<'m, 'a> {
     catalog: &'a Catalog,
     machine: &'m Machine<'a>,
     known: BTreeMap<&'a Id, Result<(Setup<'a>, Bytes), String>>,
+    /// Roles and types of the KV cache have models on engines in common.
+    paces: BTreeMap<Ran<'a>, Arc<Pace<'a>>>,
+    /// The same with the vision tower or without it.
+    tables: BTreeMap<(Ran<'a>, bool), Arc<StepTable>>,
 }
+
+/// What is run: a model, in a format, on an engine.
+type Ran<'a> = [&'a Id; 3];
 
 /// Why an option does not run on a group.
 enum Unfit {
@@ -443,7 +470,8 @@ impl Unfits {
 
 impl<'m, 'a> Setups<'m, 'a> {
     fn new(catalog: &'a Catalog, machine: &'m Machine<'a>) -> Self {
-        Self { catalog, machine, known: BTreeMap::new() }
+        let (known, paces, tables) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { catalog, machine, known, paces, tables }
     }
 
     /// The most that any engine may use of the group's memory.
@@ -453,8 +481,14 @@ impl<'m, 'a> Setups<'m, 'a> {
     }
 
     /// What an option takes and gives on the group with some of the role's streams, or why it does
-    /// not run there.
-    fn draft(&mut self, option: &'a ModelOption<'a>, streams: u64) -> Result<Draft<'a>, Unfit> {
+    /// not run there; `None` when it does not fit even alone and takes no less than `least`, what
+    /// another such one takes.
+    fn draft(
+        &mut self,
+        option: &'a ModelOption<'a>,
+        streams: u64,
+        least: f64,
+    ) -> Result<Option<Draft<'a>>, Unfit> {
         let (catalog, machine) = (self.catalog, self.machine);
         // An engine reads all formats it is offered with, so the format does not matter here.
         let known = self.known.entry(option.engine_id).or_insert_with(|| {
@@ -468,7 +502,6 @@ impl<'m, 'a> Setups<'m, 'a> {
         if option.work.weights.loaded > *usable {
             return Err(Unfit::Weights(option.work.weights.loaded));
         }
-        let pace = Pace::new(catalog, setup, machine, &option.work).map_err(other)?;
         let holding = Holding {
             setup,
             machine,
@@ -478,16 +511,31 @@ impl<'m, 'a> Setups<'m, 'a> {
             setting: &Setting::OWN,
         };
         let size = holding.size(Ask { streams, ..option.ask }).map_err(other)?;
-        Ok(Draft { option, size, usable: *usable, pace, worth: 0.0 })
+        let fits = holds(*usable, size.value(), size.high());
+        if !fits && size.value().get() >= least {
+            return Ok(None);
+        }
+        let pace = match self.paces.entry(ran(option)) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => {
+                let pace = Pace::new(catalog, setup, machine, &option.work).map_err(other)?;
+                place.insert(Arc::new(pace)).clone()
+            }
+        };
+        Ok(Some(Draft { option, size, usable: *usable, pace, fits, worth: 0.0 }))
     }
-}
 
-impl<'a> Draft<'a> {
-    /// The fit, with the times of steps of up to this many streams.
-    fn fit(self, streams: u32) -> Result<Fit<'a>, Unfit> {
-        let Self { option, size, usable, pace, worth } = self;
+    /// The fit of a draft, with the times of steps of up to this many streams.
+    fn fit(&mut self, draft: Draft<'a>, streams: u32) -> Result<Fit<'a>, Unfit> {
+        let Draft { option, size, usable, pace, worth, .. } = draft;
         let tower = tower(option.model).filter(|_| option.ask.vision);
-        let steps = step_table(&pace, &option.work, tower, streams);
+        let steps = match self.tables.entry((ran(option), tower.is_some())) {
+            Entry::Occupied(known) => known.get().clone(),
+            Entry::Vacant(place) => {
+                let table = step_table(&pace, &option.work, tower, streams).map_err(other)?;
+                place.insert(Arc::new(table)).clone()
+            }
+        };
         Ok(Fit {
             option,
             weights: size.weights,
@@ -496,13 +544,17 @@ impl<'a> Draft<'a> {
             vision: size.vision,
             usable,
             load: size.weights / pace.load_rate(),
-            steps: steps.map_err(other)?,
+            steps,
             basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
             solo: (TokensPerSec::ZERO, 0.0),
             near: 1.0,
             worth,
         })
     }
+}
+
+fn ran<'a>(option: &ModelOption<'a>) -> Ran<'a> {
+    [option.id, option.format_id, option.engine_id]
 }
 
 fn other(error: impl std::fmt::Display) -> Unfit {

@@ -10,7 +10,7 @@ use localrig_simulate::load::{Demand, Load as Serving, RoleLoad, loads};
 use localrig_simulate::step::StepTable;
 
 use crate::assign::{Assignment, Group, Load, Served, Unplaced};
-use crate::group::{Cut, Fit, GROUPS, GroupFits};
+use crate::group::{Cut, Fit, GROUPS, GroupFits, holds};
 use crate::option::ModelOption;
 use crate::requirement::Requirement;
 use crate::score::{Weights, role_value};
@@ -229,8 +229,8 @@ impl<'s, 'a> Search<'s, 'a> {
         }
         let fits = (0..self.groups.len()).all(|group| {
             let (value, high) = self.taken(choice, group);
-            let usable = self.usable(choice, group);
-            value + margin(Bytes::new(usable)).get() <= usable && high <= usable
+            let usable = Bytes::new(self.usable(choice, group));
+            holds(usable, Bytes::new(value), Bytes::new(high))
         });
         if fits {
             self.go(choice, hope, best, floor);
@@ -405,7 +405,7 @@ impl<'s, 'a> Search<'s, 'a> {
         shift: &Shift,
         roles: &[usize],
     ) -> Vec<(TokensPerSec, f64)> {
-        let steps = |owner: usize| &self.fit_of(choice, owner).steps;
+        let steps = |owner: usize| &*self.fit_of(choice, owner).steps;
         let loads = self.loads_of(choice, shift, roles, &steps);
         let places = (0..shift.roles.len()).filter(|place| roles.contains(&shift.roles[*place]));
         places
@@ -423,7 +423,7 @@ impl<'s, 'a> Search<'s, 'a> {
     }
 
     fn assignment(&self, choice: &[Choice], value: f64) -> Assignment<'a> {
-        let steps = |role: usize| &self.fit_of(choice, role).steps;
+        let steps = |role: usize| &*self.fit_of(choice, role).steps;
         let usual = self.loaded(choice, steps);
         // How far off the speed model may be: everything slower, everything faster.
         let width = |role: usize| steps(role).uncertainty;

@@ -154,13 +154,49 @@ fn a_three_slot_card_over_a_two_slot_gap_fails_the_width_rule() {
     card.board.slots = Some(3.0);
     let mut board: Motherboard = of::<Motherboard>(&catalog, "asus-proart-x870e-creator").clone();
     let case: &Case = of(&catalog, "enthoo-pro-2-server");
-    board.gpu_spacing_slots = Some(2);
+    board.slot_positions = vec![1, 3];
     let two = [&card, &card];
-    refused(&check::width(&two, &board, case), "card width", "the next slot is 2 away");
-    board.gpu_spacing_slots = Some(3);
+    refused(&check::width(&two, &board, case), "card width", "cards 3 and 3 slots wide do not fit");
+    board.slot_positions = vec![1, 4];
     assert_eq!(check::width(&two, &board, case).outcome, Outcome::Pass);
-    board.gpu_spacing_slots = None;
+    // The lower card would hang out of a case of seven slots that is wide enough for both.
+    board.slot_positions = vec![1, 7];
+    let mut short = case.clone();
+    short.expansion_slots = 7;
+    refused(&check::width(&two, &board, &short), "card width", "reaches to slot 9, the case has 7");
+    board.slot_positions = vec![];
     assert_eq!(check::width(&two, &board, case).outcome, Outcome::NotChecked);
+}
+
+#[test]
+fn cards_stand_in_the_slots_that_those_above_leave_free() {
+    let catalog = catalog();
+    let blower: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-maxq");
+    let case: &Case = of(&catalog, "enthoo-pro-2-server");
+    let four = [blower; 4];
+    let words = |board: &str, cards: &[&Gpu]| {
+        let check = check::width(cards, of::<Motherboard>(&catalog, board), case);
+        format!("{:?}: {}", check.outcome, check.reason)
+    };
+    let mut wide = blower.clone();
+    wide.board.slots = Some(3.0);
+    insta::assert_snapshot!(
+        [
+            words("gigabyte-mh53-g40", &four),
+            words("asus-wrx90e-sage-se", &four),
+            words("gigabyte-mh53-g40", &[&wide, &wide]),
+            words("gigabyte-mh53-g40", &[&wide, &wide, &wide]),
+            words("asrock-x870e-taichi-lite", &[&wide, &wide]),
+        ]
+        .join("\n"),
+        @"
+    Pass: in slots 1, 3, 5, 7 from the top
+    Pass: in slots 1, 3, 5, 7 from the top
+    Pass: in slots 1, 5 from the top
+    Fail: cards 3 and 3 and 3 slots wide do not fit over the slots of the board
+    Pass: in slots 1, 5 from the top
+    "
+    );
 }
 
 #[test]
@@ -169,15 +205,15 @@ fn cards_that_breathe_from_the_case_want_a_free_slot_between_them() {
     let card: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-ws");
     let blower: &Gpu = of(&catalog, "nvidia/rtx-pro-6000-blackwell-maxq");
     let mut board: Motherboard = of::<Motherboard>(&catalog, "asus-proart-x870e-creator").clone();
-    let mut outcome = |cards: &[&Gpu], pitch| {
-        board.gpu_spacing_slots = pitch;
+    let mut outcome = |cards: &[&Gpu], second: Option<u32>| {
+        board.slot_positions = second.map_or_else(Vec::new, |second| vec![1, second]);
         check::gap(cards, &board).map(|check| check.outcome)
     };
-    assert_eq!(outcome(&[card], Some(2)), None);
-    assert_eq!(outcome(&[card, card], Some(3)), Some(Outcome::Pass));
-    assert_eq!(outcome(&[card, card], Some(2)), Some(Outcome::Warn));
+    assert_eq!(outcome(&[card], Some(3)), None);
+    assert_eq!(outcome(&[card, card], Some(4)), Some(Outcome::Pass));
+    assert_eq!(outcome(&[card, card], Some(3)), Some(Outcome::Warn));
     assert_eq!(outcome(&[card, card], None), Some(Outcome::NotChecked));
-    assert_eq!(outcome(&[blower, blower], Some(2)), Some(Outcome::Pass));
+    assert_eq!(outcome(&[blower, blower], Some(3)), Some(Outcome::Pass));
 }
 
 #[test]
@@ -290,11 +326,10 @@ fn the_platforms_have_parts_to_choose_from() {
             boards.values().filter(fits).count()
         )
     };
-    // Two boards for WRX90 are all that any source read so far describes.
     insta::assert_snapshot!(["AM5", "TRX50", "WRX90"].map(count).join("\n"), @"
     AM5: 12 boards, 4 processors
     TRX50: 3 boards, 3 processors
-    WRX90: 2 boards, 5 processors
+    WRX90: 3 boards, 5 processors
     ");
     let outputs: Vec<f64> =
         catalog.all::<Psu>().unwrap().values().map(|psu| psu.output_w.get()).collect();

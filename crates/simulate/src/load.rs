@@ -376,6 +376,7 @@ fn power(base: f64, exponent: f64) -> f64 {
 /// Time of a step of a mean number of streams.
 fn between(steps: &StepTable, depth: u32, streams: f64) -> f64 {
     let low = streams.floor().max(1.0);
-    let [below, above] = [low, low + 1.0].map(|streams| steps.decode(depth, streams as u32).get());
+    let step = steps.at(depth);
+    let [below, above] = [low, low + 1.0].map(|streams| step(streams as u32).get());
     below + (streams - low) * (above - below)
 }

@@ -5,6 +5,14 @@ use std::collections::BinaryHeap;
 
 use crate::time::Nanos;
 
+/// When something is due: by time, and of the same time in the order it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Due {
+    /// The time.
+    pub at: Nanos,
+    sequence: u64,
+}
+
 /// Events that are due.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
@@ -15,8 +23,7 @@ pub struct Queue<E> {
 
 #[derive(Clone, Debug)]
 struct Entry<E> {
-    at: Nanos,
-    sequence: u64,
+    due: Due,
     event: E,
 }
 
@@ -32,16 +39,35 @@ impl<E> Queue<E> {
     /// # Panics
     /// When it lies before the event that was taken last: nothing happens in the past.
     pub fn push(&mut self, at: Nanos, event: E) {
+        let due = self.due_at(at);
+        self.heap.push(Entry { due, event });
+    }
+
+    /// A place in the order of events for one that is kept elsewhere.
+    ///
+    /// # Panics
+    /// When it lies before the event that was taken last: nothing happens in the past.
+    pub fn due_at(&mut self, at: Nanos) -> Due {
         assert!(at >= self.now, "an event in the past");
         self.sequence += 1;
-        self.heap.push(Entry { at, sequence: self.sequence, event });
+        Due { at, sequence: self.sequence }
+    }
+
+    /// When the next event is due.
+    pub fn due(&self) -> Option<Due> {
+        self.heap.peek().map(|entry| entry.due)
+    }
+
+    /// Moves the clock to the time of an event that is kept elsewhere.
+    pub fn advance(&mut self, at: Nanos) {
+        self.now = at;
     }
 
     /// Takes the next event; the clock moves to its time.
     pub fn pop(&mut self) -> Option<(Nanos, E)> {
         let entry = self.heap.pop()?;
-        self.now = entry.at;
-        Some((entry.at, entry.event))
+        self.now = entry.due.at;
+        Some((entry.due.at, entry.event))
     }
 
     /// Time of the event that was taken last.
@@ -53,7 +79,7 @@ impl<E> Queue<E> {
 // The heap gives the greatest first: the earliest, and of those the first that came, is greatest.
 impl<E> Ord for Entry<E> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+        other.due.cmp(&self.due)
     }
 }
 

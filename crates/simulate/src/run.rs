@@ -4,12 +4,12 @@ use localrig_facts::unit::Seconds;
 
 use crate::engine::Policy;
 use crate::meter::Meter;
-use crate::queue::Queue;
+use crate::queue::{Due, Queue};
 use crate::record::{Record, StepSpan};
 use crate::request::{Request, Sequence};
 use crate::residency::{Ready, Residency};
 use crate::scenario::Scenario;
-use crate::sharing::{Sharing, rates};
+use crate::sharing::{Sharing, rates, share_time};
 use crate::source::{Effect, Sources};
 use crate::step::{Batch, Cost};
 use crate::time::Nanos;
@@ -53,8 +53,6 @@ enum Event {
     Wake(u32),
     /// A server has something new to look at.
     Look(u32),
-    /// A step ends, unless its speed has changed since.
-    StepEnd { server: u32, epoch: u32 },
     /// A model is loaded.
     Loaded(u32),
     /// Half of the counted time is over.
@@ -68,9 +66,8 @@ struct Working {
     flight: Option<Flight>,
     /// Whether a look is due anyway.
     looked: bool,
-    epoch: u32,
-    /// Whether no other server uses its devices.
-    alone: bool,
+    /// The servers that use one of its devices, itself among them.
+    beside: Vec<usize>,
     count: ServerCount,
 }
 
@@ -83,6 +80,8 @@ struct Flight {
     rest: f64,
     rate: f64,
     seen: Nanos,
+    /// When it ends at this rate.
+    end: Due,
 }
 
 /// A device at work.
@@ -131,10 +130,12 @@ pub fn run(
         policy: server.engine.policy(),
         flight: None,
         looked: false,
-        epoch: 0,
-        alone: scenario.servers.iter().enumerate().all(|(other, one)| {
-            other == index || !one.devices.iter().any(|device| server.devices.contains(device))
-        }),
+        beside: (0..scenario.servers.len())
+            .filter(|other| {
+                let used = &scenario.servers[*other].devices;
+                *other == index || used.iter().any(|device| server.devices.contains(device))
+            })
+            .collect(),
         count: ServerCount::default(),
     });
     let mut simulation = Simulation {
@@ -167,10 +168,25 @@ impl Simulation<'_> {
         }
         self.sources.start(&mut self.effects);
         self.apply(Nanos::ZERO);
-        while let Some((now, event)) = self.queue.pop() {
-            if until.is_some_and(|until| now >= until) {
-                break;
-            }
+        loop {
+            // The ends of steps move whenever a step beside them starts or ends; there are few, so
+            // they are looked through instead of queued anew each time.
+            let flights = self.servers.iter().enumerate();
+            let ends = flights.filter_map(|(index, one)| Some((one.flight.as_ref()?.end, index)));
+            let (now, event) = match (ends.min(), self.queue.due()) {
+                (Some((end, server)), due) if due.is_none_or(|due| end < due) => {
+                    if until.is_some_and(|until| end.at >= until) {
+                        break;
+                    }
+                    self.queue.advance(end.at);
+                    self.step_end(server, end.at);
+                    continue;
+                }
+                _ => match self.queue.pop() {
+                    Some((now, event)) if until.is_none_or(|until| now < until) => (now, event),
+                    _ => break,
+                },
+            };
             match event {
                 Event::Wake(source) => {
                     self.sources.wake(source, now, &mut self.effects);
@@ -179,11 +195,6 @@ impl Simulation<'_> {
                 Event::Look(server) => {
                     self.servers[server as usize].looked = false;
                     self.start(server as usize, now);
-                }
-                Event::StepEnd { server, epoch } => {
-                    if self.servers[server as usize].epoch == epoch {
-                        self.step_end(server as usize, now);
-                    }
                 }
                 Event::Loaded(server) => {
                     self.residency.loaded(server as usize, now);
@@ -312,14 +323,9 @@ impl Simulation<'_> {
         let cost = self.scenario.servers[index].steps.cost(&self.batch);
         let nanos = Nanos::of(cost.duration);
         working.count.steps += 1;
-        working.epoch = working.epoch.wrapping_add(1);
-        working.flight =
-            Some(Flight { cost, began: now, rest: nanos.get() as f64, rate: 1.0, seen: now });
-        if working.alone {
-            let end = Event::StepEnd { server: index as u32, epoch: working.epoch };
-            self.queue.push(now + nanos, end);
-        }
-        let alone = working.alone;
+        let end = self.queue.due_at(now + nanos);
+        let rest = nanos.get() as f64;
+        working.flight = Some(Flight { cost, began: now, rest, rate: 1.0, seen: now, end });
         for device in &self.scenario.servers[index].devices {
             let device = &mut self.devices[*device as usize];
             if device.flights == 0 {
@@ -327,9 +333,7 @@ impl Simulation<'_> {
             }
             device.flights += 1;
         }
-        if !alone {
-            self.share(index, now, true);
-        }
+        self.share(index, now);
         if self.record.is_some() {
             self.note_step(index);
         }
@@ -363,14 +367,14 @@ impl Simulation<'_> {
         if let Some(record) = &mut self.record {
             record.step_end(index as u32, now);
         }
-        let alone = working.alone;
         if !self.answered.is_empty() {
             self.answer(now);
         }
-        if !alone {
-            self.share(index, now, false);
-        }
         self.start(index, now);
+        // Whoever starts the next step at once takes as much from the others as before.
+        if self.servers[index].flight.is_none() {
+            self.share(index, now);
+        }
     }
 
     /// Hands out answers.
@@ -388,51 +392,51 @@ impl Simulation<'_> {
     }
 
     /// Sets the speeds of all steps on the devices of a server anew.
-    fn share(&mut self, index: usize, now: Nanos, started: bool) {
-        let scenario = self.scenario;
-        for other in 0..self.servers.len() {
-            let touched = other == index
-                || scenario.servers[other]
-                    .devices
-                    .iter()
-                    .any(|one| scenario.servers[index].devices.contains(one));
-            if !touched || self.servers[other].flight.is_none() {
+    fn share(&mut self, index: usize, now: Nanos) {
+        if let [_] = self.servers[index].beside[..] {
+            return;
+        }
+        for place in 0..self.servers[index].beside.len() {
+            let other = self.servers[index].beside[place];
+            if self.servers[other].flight.is_none() {
                 continue;
             }
             let rate = self.rate(other);
-            let working = &mut self.servers[other];
-            let Some(flight) = &mut working.flight else { continue };
-            if (flight.rate - rate).abs() < 1e-12 && !(started && other == index) {
+            let Some(flight) = &mut self.servers[other].flight else { continue };
+            if (flight.rate - rate).abs() < 1e-12 {
                 continue;
             }
             flight.rest =
                 (flight.rest - now.since(flight.seen).get() as f64 * flight.rate).max(0.0);
             flight.seen = now;
             flight.rate = rate;
-            working.epoch = working.epoch.wrapping_add(1);
-            let nanos = Nanos::new((flight.rest / rate).ceil() as u64);
-            let end = Event::StepEnd { server: other as u32, epoch: working.epoch };
-            self.queue.push(now + nanos, end);
+            flight.end = self.queue.due_at(now + Nanos::up_to(flight.rest / rate));
         }
     }
 
     /// Speed of a server's step: that on its most crowded device.
     fn rate(&mut self, index: usize) -> f64 {
+        let scenario = self.scenario;
+        let devices = &scenario.servers[index].devices;
+        if let Sharing::TimeSlice { loss } = scenario.sharing {
+            let flights = devices.iter().map(|device| self.devices[*device as usize].flights);
+            return share_time(flights.max().unwrap_or(1), loss);
+        }
         let mut slowest: f64 = 1.0;
-        for device in &self.scenario.servers[index].devices {
+        for device in devices {
             let (mut own, mut rank) = (0, 0);
             self.costs.clear();
-            for (other, working) in self.servers.iter().enumerate() {
-                let Some(flight) = &working.flight else { continue };
-                if self.scenario.servers[other].devices.contains(device) {
-                    if other == index {
+            for other in &self.servers[index].beside {
+                let Some(flight) = &self.servers[*other].flight else { continue };
+                if scenario.servers[*other].devices.contains(device) {
+                    if *other == index {
                         own = rank;
                     }
                     rank += 1;
                     self.costs.push(flight.cost);
                 }
             }
-            rates(self.scenario.sharing, &self.costs, &mut self.rates);
+            rates(scenario.sharing, &self.costs, &mut self.rates);
             slowest = slowest.min(self.rates.get(own).copied().unwrap_or(1.0));
         }
         slowest

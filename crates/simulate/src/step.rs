@@ -228,8 +228,16 @@ impl StepTable {
 
     /// Time of a step of `streams` streams with `depth` tokens of context each.
     pub fn decode(&self, depth: u32, streams: u32) -> Seconds {
-        let [weights, crowd] = self.weights_and_crowd(streams as usize);
-        Seconds::new((weights + f64::from(streams) * crowd * on_grid(&self.cache, depth)) * 1e-9)
+        self.at(depth)(streams)
+    }
+
+    /// Times of steps of streams with `depth` tokens of context each, by their number.
+    pub(crate) fn at(&self, depth: u32) -> impl Fn(u32) -> Seconds {
+        let context = on_grid(&self.cache, depth);
+        move |streams| {
+            let [weights, crowd] = self.weights_and_crowd(streams as usize);
+            Seconds::new((weights + f64::from(streams) * crowd * context) * 1e-9)
+        }
     }
 
     /// Time to read a prompt of `tokens` behind `depth` cached ones in one step.

@@ -28,7 +28,14 @@ impl Nanos {
 
     /// A length of time, rounded to the nearest nanosecond; what is negative or no number is none.
     pub fn of(time: Seconds) -> Self {
-        Self((time.get() * 1e9).round() as u64)
+        // `f64::round` is a call on processors that the binary must still run on; this is not.
+        Self((time.get() * 1e9 + 0.5) as u64)
+    }
+
+    /// A number of nanoseconds that may have a part of one, which counts as a whole.
+    pub fn up_to(nanos: f64) -> Self {
+        let whole = nanos as u64;
+        Self(whole + u64::from((whole as f64) < nanos))
     }
 
     /// The same in seconds.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Case, Findings, Gpu, Model, Psu, Region, System, TensorType};
+use super::{Case, Findings, Gpu, Model, Motherboard, Psu, Region, System, TensorType};
 use crate::catalog::Catalog;
 use crate::gpu::{GpuKind, NvLink};
 use crate::unit::{GbPerS, Millimetres, Tflops, Watts};
@@ -32,6 +32,18 @@ pub(super) fn implausible(catalog: &Catalog, findings: &mut Findings) {
             800.0,
         );
         range.check("expansion_slots", Some(f64::from(case.expansion_slots)), 1.0, 16.0);
+    }
+    for (id, board) in catalog.all::<Motherboard>().into_iter().flatten() {
+        let positions = &board.slot_positions;
+        let slots: u32 = board.slots.iter().map(|slot| slot.count).sum();
+        let downwards = positions.first() == Some(&1) && positions.is_sorted_by(|a, b| a < b);
+        let whole = downwards && positions.len() == slots as usize;
+        if !(whole || positions.is_empty()) {
+            let message = format!(
+                "one position for each of the {slots} slots, from 1 at the first downwards"
+            );
+            findings.add(id.as_str(), "slot_positions", message);
+        }
     }
     for (id, kind) in catalog.all::<TensorType>().into_iter().flatten() {
         Range { path: id.as_str(), findings }.check(

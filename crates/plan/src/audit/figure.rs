@@ -125,6 +125,11 @@ pattern!(
 );
 const AMOUNT: &str = r"(\d[\d.,'’\x{a0}\x{202f}]*\d)";
 pattern!(
+    // `Price: …`, `Preis`, or nothing at all but the figure with its link.
+    PRICED,
+    r"(?i)^\W*(?:\[?(?:CHF|SFr|Fr\.|\d)|(?:\w+\s){0,2}(?:price|preis|cost|kostet|kosten)\b)"
+);
+pattern!(
     PRICE,
     &format!(
         r"(?:CHF|SFr\.?|Fr\.)\s?~?{AMOUNT}|{AMOUNT}(?:\.[-–—])?\s?(?:CHF|Franken|francs|Fr\.)"

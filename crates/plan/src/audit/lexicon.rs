@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use localrig_facts::catalog::Entry;
 use localrig_facts::gpu::Gpu;
 use localrig_facts::model::Model;
+use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
 use localrig_facts::resolve::tells_apart;
 use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
@@ -14,6 +16,8 @@ use regex::Regex;
 #[derive(Clone, Debug, Default)]
 pub struct Lexicon {
     names: BTreeMap<String, BTreeSet<Id>>,
+    /// Parts of a PC other than cards: only prices are read of them.
+    parts: BTreeMap<String, BTreeSet<Id>>,
     /// Dense models by the size in their names, in lower case: `70b`.
     classes: BTreeMap<String, BTreeSet<Id>>,
 }
@@ -158,7 +162,7 @@ impl Lexicon {
                 classes.entry(size.clone()).or_default().insert(id.clone());
             }
         }
-        Ok(Self { names, classes })
+        Ok(Self { names, parts: parts(catalog)?, classes })
     }
 
     /// Dense models that a text names by their size alone: `a 70B`, `dense 32B`, `: 72B`.
@@ -181,8 +185,17 @@ impl Lexicon {
         sized.collect()
     }
 
-    /// Every name in a text, from left to right, the longest at each place.
+    /// Every part in a text, from left to right.
+    pub(super) fn parts(&self, text: &str) -> Vec<Mention> {
+        self.find(&self.parts, text)
+    }
+
+    /// Every machine and model in a text, from left to right, the longest at each place.
     pub(super) fn mentions(&self, text: &str) -> Vec<Mention> {
+        self.find(&self.names, text)
+    }
+
+    fn find(&self, names: &BTreeMap<String, BTreeSet<Id>>, text: &str) -> Vec<Mention> {
         let words = spans(text);
         let mut found = Vec::new();
         let mut index = 0;
@@ -198,12 +211,12 @@ impl Lexicon {
                     }
                 }
                 name.push_str(&text[*start..*end].to_lowercase());
-                if let Some(ids) = self.names.get(&name) {
+                if let Some(ids) = names.get(&name) {
                     best = Some((length, ids));
                 }
             }
             let Some((length, ids)) = best else {
-                found.extend(self.by_number(text, words[index]));
+                found.extend(self.by_number(names, text, words[index]));
                 index += 1;
                 continue;
             };
@@ -218,7 +231,12 @@ impl Lexicon {
     }
 
     /// A card by its bare number, where the words around it leave no doubt: `a used 3090 draws`.
-    fn by_number(&self, text: &str, at: (usize, usize)) -> Option<Mention> {
+    fn by_number(
+        &self,
+        names: &BTreeMap<String, BTreeSet<Id>>,
+        text: &str,
+        at: (usize, usize),
+    ) -> Option<Mention> {
         let number = &text[at.0..at.1];
         let digits = number.trim_end_matches('s');
         if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -226,10 +244,45 @@ impl Lexicon {
         }
         let fits = BEFORE_NUMBER.is_match(&text[..at.0]) && AFTER_NUMBER.is_match(&text[at.1..]);
         let ids =
-            ["rtx", "rx"].iter().find_map(|series| self.names.get(&format!("{series}{digits}")));
+            ["rtx", "rx"].iter().find_map(|series| names.get(&format!("{series}{digits}")));
         let ids = ids.filter(|_| fits)?;
         Some(Mention { at, written: number.to_owned(), ids: ids.clone(), class: None })
     }
+}
+
+/// Spellings of parts: whole names only, with the maker or without, and part numbers where a file
+/// has them as other names.
+fn parts(catalog: &Catalog) -> Result<BTreeMap<String, BTreeSet<Id>>, CatalogError> {
+    fn of<T: Entry>(
+        catalog: &Catalog,
+        parts: &mut BTreeMap<String, BTreeSet<Id>>,
+    ) -> Result<(), CatalogError> {
+        for (id, part) in catalog.all::<T>()? {
+            for spelling in part.aliases().iter().map(String::as_str).chain([part.name()]) {
+                let all = tokens(spelling);
+                let kept: Vec<&Token> =
+                    all.iter().filter(|one| !OPTIONAL.contains(&one.as_str())).collect();
+                let every: Vec<&Token> = all.iter().collect();
+                for words in [every, kept] {
+                    let whole: String = words.iter().map(|one| one.as_str()).collect();
+                    let numbered = whole.contains(|c: char| c.is_ascii_digit());
+                    if whole.len() >= 4 && numbered && words.len() > 1 {
+                        parts.entry(whole).or_default().insert(id.clone());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+    let mut parts = BTreeMap::new();
+    of::<Cpu>(catalog, &mut parts)?;
+    of::<Motherboard>(catalog, &mut parts)?;
+    of::<Memory>(catalog, &mut parts)?;
+    of::<Psu>(catalog, &mut parts)?;
+    of::<Case>(catalog, &mut parts)?;
+    of::<Cooler>(catalog, &mut parts)?;
+    of::<Storage>(catalog, &mut parts)?;
+    Ok(parts)
 }
 
 /// Those of a family that the word right after it means: `H100 SXM` is not the PCIe card. With the

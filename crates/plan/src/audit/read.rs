@@ -93,6 +93,7 @@ fn starts_anew(line: &str) -> bool {
         || line.starts_with("```")
         || ["- ", "* ", "+ ", "•"].iter().any(|mark| line.starts_with(mark))
         || item.len() < line.len() && (item.starts_with(". ") || item.starts_with(") "))
+        || LABEL.is_match(line)
 }
 
 /// Lines that belong together, joined by blanks.

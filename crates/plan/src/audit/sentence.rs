@@ -5,7 +5,7 @@ use regex::Captures;
 
 use super::figure::{
     ACTIVE, BANDWIDTH, CONTEXT, CONTEXT_HELD, GIGABYTES, KV_CACHE, KV_CACHE_AT, KV_CACHES, MEMORY,
-    MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD, POWER, PRICE, SIZE, SIZE_APART, SIZE_BEFORE,
+    MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD, POWER, PRICE, PRICED, SIZE, SIZE_APART, SIZE_BEFORE,
     SIZES, SPEED, TOTAL, any_range, bandwidth, format_of, items, number, range, tokens_in,
 };
 use super::flag::flags;
@@ -22,10 +22,12 @@ pub(super) fn sentences(
 ) {
     let named = lexicon.mentions(text);
     let classes = lexicon.classes(text);
-    if named.is_empty() && classes.is_empty() && section.is_none() {
+    let parts = lexicon.parts(text);
+    if named.is_empty() && classes.is_empty() && parts.is_empty() && section.is_none() {
         return;
     }
-    let mut reader = Reader { text, named: &named, classes: &classes, section, found };
+    let (classes, parts) = (&classes[..], &parts[..]);
+    let mut reader = Reader { text, named: &named, classes, parts, section, found };
     reader.hardware();
     reader.speeds();
     reader.models();
@@ -41,6 +43,8 @@ struct Reader<'t, 'f> {
     named: &'t [Mention],
     /// Models that are named by their size alone: `a 70B`.
     classes: &'t [Mention],
+    /// Parts of a PC other than cards.
+    parts: &'t [Mention],
     section: Option<&'t Mention>,
     found: &'f mut Vec<Said>,
 }
@@ -48,21 +52,30 @@ struct Reader<'t, 'f> {
 impl<'t> Reader<'t, '_> {
     /// The machine or model that a figure belongs to: the last named before it in its sentence, else
     /// one right after it, else the last named in the sentences before, else what the section is about.
-    fn nearest(&self, model: bool, (at, end): (usize, usize)) -> Option<&'t Mention> {
+    fn nearest(&self, model: bool, at: (usize, usize)) -> Option<&'t Mention> {
         let kind = |one: &&Mention| one.is_model() == model;
+        self.nearest_of(&self.named.iter().filter(kind).collect::<Vec<_>>(), at)
+            .or(self.section.filter(|one| kind(one) && self.named.is_empty()))
+    }
+
+    /// The one of some names, from left to right, that a figure belongs to.
+    fn nearest_of(
+        &self,
+        named: &[&'t Mention],
+        (at, end): (usize, usize),
+    ) -> Option<&'t Mention> {
         let from = offset(self.text, sentence(self.text, at));
         let before = |from: usize| {
-            self.named.iter().rfind(|one| kind(one) && from <= one.at.0 && one.at.1 <= at)
+            named.iter().copied().rfind(|one| from <= one.at.0 && one.at.1 <= at)
         };
         before(from)
             .or_else(|| {
-                let after = self.named.iter().find(|one| kind(one) && one.at.0 >= at)?;
+                let after = named.iter().copied().find(|one| one.at.0 >= at)?;
                 // After the figure only in the same clause; or between its words.
                 let gap = self.text.get(end..after.at.0).unwrap_or_default();
                 (gap.len() < 60 && !gap.contains(['.', ';', '|'])).then_some(after)
             })
             .or_else(|| before(0))
-            .or(self.section.filter(|one| kind(one) && self.named.is_empty()))
     }
 
     /// The model or the class of models that a size belongs to.
@@ -353,14 +366,26 @@ impl<'t> Reader<'t, '_> {
         }
     }
 
-    /// Prices with a link.
+    /// Prices with a link: of a machine or a part that is named, or of what the section is about
+    /// where nothing else is linked.
     fn prices(&mut self) {
         let text = self.text;
-        if text.contains("](http") || text.contains("<http") {
-            for one in PRICE.captures_iter(text).filter(|one| is_alone(text, one)) {
-                if let Some(says) = any_range(&one, &[1, 2], Quantity::Price) {
-                    self.add_with(Quantity::Price, [says[0]; 2], place(&one), None, None);
-                }
+        if !text.contains("](http") && !text.contains("<http") {
+            return;
+        }
+        let machines = self.named.iter().filter(|one| !one.is_model());
+        let mut goods: Vec<&Mention> = machines.chain(self.parts).collect();
+        goods.sort_by_key(|one| one.at);
+        let section = self.section.filter(|one| {
+            !one.is_model() && goods.is_empty() && self.named.is_empty() && PRICED.is_match(text)
+        });
+        for one in PRICE.captures_iter(text).filter(|one| is_alone(text, one)) {
+            let machine = self.nearest_of(&goods, place(&one)).or(section);
+            if let Some(says) = any_range(&one, &[1, 2], Quantity::Price) {
+                let quantity = Quantity::Price;
+                let about =
+                    About { quantity, machine, model: None, format: None, context_tokens: None };
+                self.found.extend(about.said(start(&one), [says[0]; 2]));
             }
         }
     }
