@@ -273,7 +273,7 @@ fn a_locked_build_keeps_its_parts_and_parts_that_do_not_fit_are_refused_by_their
     hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts
     error: FILE: expected value at line 1 column 2
     hint: `localrig build MACHINE --lock FILE` writes such a file
-    error: FILE: `machine` is 2x gpu/nvidia/rtx-3090, its parts have 2x gpu/nvidia/rtx-5090
+    error: FILE: `machine` is 2x gpu/nvidia/rtx-3090 (TRX50, x16+x16), its parts have 2x gpu/nvidia/rtx-5090
     hint: write the same into both, or leave the cards out of the parts
     error: case: a machine has one kind, the parts have `case/define-7-xl`, `case/define-7-xl`
     hint: `localrig catalog list cpu|board|memory|storage|psu|case|cooler` lists parts

@@ -116,12 +116,45 @@ enum Found<'a> {
     Cpu(&'a Id, &'a Cpu),
 }
 
+/// The cards and the base of a PC as answers write it, by name or by key: of
+/// `2x GeForce RTX 5090 PC (AM5, x8+x8)` and `2x gpu/nvidia/rtx-5090 (AM5, x8+x8)` what stands before
+/// and in the brackets; nothing for the base of a PC that has none.
+pub fn cards_of_pc(text: &str) -> Option<(&str, &str)> {
+    if let Some(cards) = text.strip_suffix(" PC") {
+        return Some((cards, ""));
+    }
+    let by_name = text.split_once(" PC (");
+    let (cards, base) = by_name.or_else(|| {
+        text.split_once(" (").filter(|(cards, _)| cards.contains("gpu/") && !cards.contains(" PC"))
+    })?;
+    Some((cards, base.strip_suffix(')')?))
+}
+
+/// Lanes of the cards of a PC by its base: `AM5, x8+x4` gives 8 and 4.
+fn lanes_of(base: &str) -> Vec<Option<u32>> {
+    let words = base.rsplit_once(", ").map_or("", |(_, lanes)| lanes);
+    words.split('+').map(|one| one.strip_prefix('x')?.parse().ok()).collect()
+}
+
 /// Reads a machine: `RTX 5090`, `2x RTX 3090`, `RTX PRO 6000 Workstation + RTX 5090`,
-/// `Mac Studio M3 Ultra 256 GB`, `apple-m4-max:64gb`, `ASUS Ascent GX10:2tb`.
+/// `Mac Studio M3 Ultra 256 GB`, `apple-m4-max:64gb`, `ASUS Ascent GX10:2tb`, and a PC as answers
+/// write it, `2x GeForce RTX 5090 PC (AM5, x8+x8)`.
 ///
 /// # Errors
 /// When a name is unknown or ambiguous, or the memory size is open.
 pub fn parse_machine<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>, MachineError> {
+    if let Some((cards, base)) = cards_of_pc(text)
+        && let Ok(mut machine) = parse_machine(catalog, cards)
+        && machine.system.is_none()
+    {
+        let mut lanes = lanes_of(base).into_iter();
+        for device in &mut machine.devices {
+            let own = lanes.by_ref().take(device.count as usize);
+            let slots = own.map(|lanes| PcieSlot { generation: None, lanes });
+            device.slot = slots.reduce(PcieSlot::both).unwrap_or_default();
+        }
+        return Ok(machine);
+    }
     let mut devices: Vec<Device<'a>> = Vec::new();
     let mut names = Vec::new();
     let (mut system, mut units) = (None, 1);
@@ -252,7 +285,10 @@ fn parse_one<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>, Machin
         Ok(_) => (text, None),
         Err(error) => match split_size(text) {
             Some((name, size)) if find(catalog, name).is_ok() => (name, Some(size)),
-            _ => return Err(error),
+            _ => match split_variant(catalog, text) {
+                Some((name, size)) => (name, Some(size)),
+                None => return Err(error),
+            },
         },
     };
     match (find(catalog, name)?, size) {
@@ -283,6 +319,14 @@ fn split_size(text: &str) -> Option<(&str, &str)> {
     }
     let name = trimmed[..digits_end].trim_end_matches(|c: char| c.is_ascii_digit());
     (name.len() < digits_end).then(|| (name.trim(), trimmed[name.len()..].trim()))
+}
+
+/// `NAME (1 TB)`, `NAME 128 GB (1 TB)` as answers write variants → the name and what is in brackets.
+fn split_variant<'t>(catalog: &Catalog, text: &'t str) -> Option<(&'t str, &'t str)> {
+    let (name, variant) = text.strip_suffix(')')?.rsplit_once(" (")?;
+    let without_size = || split_size(name).map(|(name, _)| name);
+    let name = [Some(name), without_size()].into_iter().flatten();
+    Some((name.into_iter().find(|name| find(catalog, name).is_ok())?, variant))
 }
 
 fn size_in_gib(size: &str) -> Option<f64> {

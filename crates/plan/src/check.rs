@@ -234,11 +234,11 @@ pub fn width(cards: &[&Gpu], board: &Motherboard, case: &Case) -> Check {
         return check(RULE, Outcome::NotChecked, "distance between the board's slots not recorded");
     }
     let Some(places) = placed(&widths, board) else {
-        let words = widths.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+        let words = widths.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         return check(
             RULE,
             Outcome::Fail,
-            format!("cards {words} slots wide do not fit over the slots of the board"),
+            format!("cards of {words} slots do not fit in the slots of the board"),
         );
     };
     let lowest = |places: &[u32], widths: &[u32]| match (places.last(), widths.last()) {

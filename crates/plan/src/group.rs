@@ -420,7 +420,7 @@ fn place_of(shifts: &[Shift], role: usize) -> (&Shift, usize) {
 struct Setups<'m, 'a> {
     catalog: &'a Catalog,
     machine: &'m Machine<'a>,
-    known: BTreeMap<&'a Id, Result<(Setup<'a>, Bytes), String>>,
+    known: BTreeMap<&'a Id, Result<(Setup<'a>, Bytes), Unfit>>,
     /// Roles and types of the KV cache have models on engines in common.
     paces: BTreeMap<Ran<'a>, Arc<Pace<'a>>>,
     /// The same with the vision tower or without it.
@@ -431,18 +431,22 @@ struct Setups<'m, 'a> {
 type Ran<'a> = [&'a Id; 3];
 
 /// Why an option does not run on a group.
+#[derive(Clone)]
 enum Unfit {
     /// Its weights alone are larger than what the engine may use of the memory.
     Weights(Bytes),
-    /// The engine does not run there, or a fact is missing.
-    Other(String),
+    /// The engine does not run there.
+    Engine(String),
+    /// A fact is missing.
+    Fact(String),
 }
 
 /// Why none of the options of a role runs on a group.
 #[derive(Default)]
 struct Unfits {
     least_weights: Option<Bytes>,
-    others: Vec<String>,
+    engines: Vec<String>,
+    facts: Vec<String>,
 }
 
 impl Unfits {
@@ -452,17 +456,20 @@ impl Unfits {
                 let least = self.least_weights.unwrap_or(weights);
                 self.least_weights = Some(least.min(weights));
             }
-            Unfit::Other(reason) if !self.others.contains(&reason) => self.others.push(reason),
-            Unfit::Other(_) => {}
+            Unfit::Engine(reason) if !self.engines.contains(&reason) => self.engines.push(reason),
+            Unfit::Fact(reason) if !self.facts.contains(&reason) => self.facts.push(reason),
+            Unfit::Engine(_) | Unfit::Fact(_) => {}
         }
     }
 
-    /// An engine that does not run says more than a model that is too large for it.
+    /// A fact that is missing says more than an engine that does not run, and that more than a model
+    /// that is too large for it.
     fn summary(self, role: &str, usable: Bytes) -> Unplaced {
-        let reason = match (self.others.is_empty(), self.least_weights) {
+        let said = if self.facts.is_empty() { self.engines } else { self.facts };
+        let reason = match (said.is_empty(), self.least_weights) {
             (true, Some(needed)) => return Unplaced::TooSmall { usable, needed },
             (true, None) => "no model is known that does what is asked of it".to_owned(),
-            (false, _) => self.others.join("; "),
+            (false, _) => said.join("; "),
         };
         Unplaced::NoOption { role: role.to_owned(), reason }
     }
@@ -494,11 +501,11 @@ impl<'m, 'a> Setups<'m, 'a> {
         let known = self.known.entry(option.engine_id).or_insert_with(|| {
             let setup =
                 Setup::new(catalog, option.engine_id, option.engine, machine, option.format)
-                    .map_err(|error| error.to_string())?;
-            let usable = usable(&setup, machine).map_err(|error| error.to_string())?;
+                    .map_err(|error| Unfit::Engine(error.to_string()))?;
+            let usable = usable(&setup, machine).map_err(other)?;
             Ok((setup, usable))
         });
-        let (setup, usable) = known.as_ref().map_err(|reason| Unfit::Other(reason.clone()))?;
+        let (setup, usable) = known.as_ref().map_err(Unfit::clone)?;
         if option.work.weights.loaded > *usable {
             return Err(Unfit::Weights(option.work.weights.loaded));
         }
@@ -558,7 +565,7 @@ fn ran<'a>(option: &ModelOption<'a>) -> Ran<'a> {
 }
 
 fn other(error: impl std::fmt::Display) -> Unfit {
-    Unfit::Other(error.to_string())
+    Unfit::Fact(error.to_string())
 }
 
 /// Drops options of the other roles that are both larger and worth less than another, then all but

@@ -110,6 +110,8 @@ pub struct ApiOffer {
     pub date: String,
     /// Where.
     pub link: String,
+    /// Remark.
+    pub note: Option<String>,
 }
 
 /// The cards of a machine for rent.
@@ -191,6 +193,8 @@ pub fn ownership(
         }
         _ => None,
     };
+    let known = (resale.is_some(), electricity_per_year.is_some());
+    let assumptions = assumptions(&usage, own, known, tokens.as_ref(), rent.as_ref());
     Ok(Ownership {
         price_per_kwh,
         currency: home,
@@ -205,38 +209,61 @@ pub fn ownership(
         per_month,
         tokens,
         rent,
-        assumptions: assumptions(&usage, own),
+        assumptions,
     })
 }
 
-fn assumptions(usage: &Usage, own: Own<'_>) -> Vec<String> {
-    let mut said = vec![format!(
-        "sold after {} years for {:.0} to {:.0} % of its price (assumed, not measured)",
-        usage.years,
-        usage.resale_share[0] * 100.0,
-        usage.resale_share[1] * 100.0
-    )];
-    if own.hours.is_none() {
-        let [little, middling, much] = usage.load_hours_per_day;
-        said.push(format!("{little}, {middling} and {much} hours a day under load (assumed)"));
-    }
-    let step = &usage.agent_step;
-    said.push(format!(
-        "an agent step sends {} tokens, {:.0} % of them cached, and gets {:.0} (assumed)",
-        grouped(step.input_tokens.round() as i64),
-        step.cached_share * 100.0,
-        step.output_tokens
-    ));
-    said.push(
-        "hours without load are not in the totals: one may switch it off or let it sleep"
-            .to_owned(),
-    );
-    said.push(
+/// What the figures that are there rest on.
+fn assumptions(
+    usage: &Usage,
+    own: Own<'_>,
+    (resale, load): (bool, bool),
+    tokens: Option<&TokenCost>,
+    rent: Option<&Rent>,
+) -> Vec<String> {
+    let sold = || {
+        format!(
+            "sold after {} years for {:.0} to {:.0} % of its price (assumed, not measured)",
+            usage.years,
+            usage.resale_share[0] * 100.0,
+            usage.resale_share[1] * 100.0
+        )
+    };
+    let [little, middling, much] = usage.load_hours_per_day;
+    let hours = || format!("{little}, {middling} and {much} hours a day under load (assumed)");
+    let step = || {
+        let step = &usage.agent_step;
+        format!(
+            "an agent step sends {} tokens, {:.0} % of them cached, and gets {:.0} (assumed)",
+            grouped(step.input_tokens.round() as i64),
+            step.cached_share * 100.0,
+            step.output_tokens
+        )
+    };
+    let rest = || {
+        "hours without load are not in the totals: one may switch it off or let it sleep".to_owned()
+    };
+    let together = || {
         "tokens of all streams together; reading prompts takes time of its own that is not counted"
-            .to_owned(),
-    );
-    said.push("providers' prices without tax, converted; break-even without resale".to_owned());
-    said
+            .to_owned()
+    };
+    let offered = tokens.is_some_and(|tokens| !tokens.api.is_empty());
+    let elsewhere = match (offered, rent.is_some()) {
+        (true, _) => Some("providers' prices without tax, converted; break-even without resale"),
+        (false, true) => Some("rents without tax, converted; break-even without resale"),
+        (false, false) => None,
+    };
+    [
+        resale.then(sold),
+        (load && own.hours.is_none()).then(hours),
+        tokens.map(|_| step()),
+        load.then(rest),
+        tokens.map(|_| together()),
+        elsewhere.map(str::to_owned),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn kwh(power: Watts, hours: f64) -> f64 {
@@ -327,6 +354,7 @@ fn token_cost(
                     per_thousand_steps: Money::of(thousand * factor, home),
                     date: row.date.to_string(),
                     link: row.url.clone(),
+                    note: row.note.clone(),
                 })
                 .collect::<Vec<_>>()
         })

@@ -4,6 +4,7 @@ use localrig_facts::Money;
 use localrig_facts::unit::Bytes;
 
 use crate::assign::Unplaced;
+use crate::figure::grouped;
 
 /// Why a machine is out.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,12 +133,13 @@ impl Reason {
                 )
             }
             Self::Platform { vendor } => format!("a requirement that accepts {vendor}"),
-            Self::TooSmall { usable, needed } => format!(
-                "smaller models, shorter contexts or fewer streams: together at most {:.1} instead \
-                 of {:.1} GiB",
-                usable.to_gib(),
-                needed.to_gib()
-            ),
+            Self::TooSmall { usable, needed } => {
+                let [usable, needed] = apart([*usable, *needed]);
+                format!(
+                    "smaller models, shorter contexts or fewer streams: together at most {usable} \
+                     instead of {needed} GiB"
+                )
+            }
             Self::MemoryMinimum { has, .. } => {
                 format!("a minimum of memory of at most {:.0} GiB", has.to_gib())
             }
@@ -165,15 +167,17 @@ impl Reason {
             }
             Self::Platform { vendor } => vendor.clone(),
             Self::TooSmall { usable, needed } => {
-                format!("{:.1} GiB usable, {:.1} GiB needed", usable.to_gib(), needed.to_gib())
+                let [usable, needed] = apart([*usable, *needed]);
+                format!("{usable} GiB usable, {needed} GiB needed")
             }
             Self::MemoryMinimum { has, minimum } => {
                 format!("{:.0} GiB, at least {:.0} GiB", has.to_gib(), minimum.to_gib())
             }
             Self::NoOption { role, reason } => format!("{role}: {reason}"),
             Self::TooSlow { role, speed, minimum } => format!(
-                "{role} {} tok/s while everything runs, at least {minimum:.0}",
-                below(*speed, *minimum)
+                "{role} {} tok/s while everything runs, at least {}",
+                below(*speed, *minimum),
+                grouped(minimum.round() as i64)
             ),
             Self::Incompatible { rule } => rule.clone(),
             Self::TooLoud { class } => (*class).to_owned(),
@@ -204,12 +208,33 @@ fn rounded_down(speed: f64) -> String {
 fn below(value: f64, limit: f64) -> String {
     let fine = (0..3).map(|digits| format!("{value:.digits$}"));
     let mut told = fine.filter(|text| text.parse::<f64>().is_ok_and(|told| told < limit));
-    told.next().unwrap_or_else(|| value.to_string())
+    let told = told.next().unwrap_or_else(|| value.to_string());
+    told.parse::<i64>().map_or(told, grouped)
+}
+
+/// Two sizes in GiB with one decimal, or as many as it takes to tell them apart.
+fn apart(sizes: [Bytes; 2]) -> [String; 2] {
+    let written = |digits: usize| sizes.map(|one| format!("{:.digits$}", one.to_gib()));
+    let told = (1..=3).map(written).find(|[one, other]| one != other);
+    told.unwrap_or_else(|| written(1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_that_is_missing_shows_in_the_figures() {
+        let said = [(12.04, 12.21), (15.98, 16.02), (16.0, 16.001)].map(|(usable, needed)| {
+            let [usable, needed] = [usable, needed].map(Bytes::gib);
+            Reason::TooSmall { usable, needed }.decided_by()
+        });
+        insta::assert_snapshot!(said.join("\n"), @"
+        12.0 GiB usable, 12.2 GiB needed
+        15.98 GiB usable, 16.02 GiB needed
+        16.000 GiB usable, 16.001 GiB needed
+        ");
+    }
 
     #[test]
     fn a_speed_below_its_minimum_is_told_below_it_and_the_remedy_would_be_met() {

@@ -121,9 +121,9 @@ pub struct FormatWish {
 pub struct Budget {
     /// Currency; must be the region's.
     pub currency: Currency,
-    /// From and to.
+    /// What one expects to spend at least and most. Cheaper machines pass.
     pub range: [f64; 2],
-    /// Where one would like to be.
+    /// Where one would like to be: up to its lower end, a lower price is worth no more.
     pub sweet_spot: [f64; 2],
     /// Whether more than the range rules a machine out.
     pub hard: bool,

@@ -76,16 +76,16 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
         .map(|one| format!("{} {}: {}", one.line, one.verdict.word(), one.said))
         .collect();
     insta::assert_snapshot!(told.join("\n"), @"
-    3 right: RTX 5090: bandwidth 1790 GB/s
+    3 right: RTX 5090: bandwidth 1,790 GB/s
     3 right: RTX 5090: memory 32 GB
-    5 right: RTX PRO 6000 Blackwell Workstation: bandwidth 1800 GB/s
+    5 right: RTX PRO 6000 Blackwell Workstation: bandwidth 1,800 GB/s
     5 right: RTX PRO 6000 Blackwell Workstation: memory 96 GB
     7 right: 3090: bandwidth 936 GB/s
     7 right: 3090: memory 24 GB
     9 wrong: RTX 4090: power 250 W
     11 right: DGX Spark: bandwidth 273 GB/s
     13 right: M3 Ultra: bandwidth 819 GB/s
-    15 wrong: M4 Max: bandwidth 1092 GB/s
+    15 wrong: M4 Max: bandwidth 1,092 GB/s
     17 wrong: RTX PRO 6000 Blackwell Workstation has NVLink
     19 right: 4090 has no NVLink
     21 right: H100 PCIe has no fan of its own
@@ -96,21 +96,21 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     27 right: gpt-oss-120b: parameters 117 B
     29 wrong: gpt-oss-120b is dense
     31 wrong: Qwen3-32B is a mixture of experts
-    33 wrong: gpt-oss-20b: context 262144 tokens
-    35 right: Qwen3-Coder-30B-A3B: context 262000 tokens
+    33 wrong: gpt-oss-20b: context 262,144 tokens
+    35 right: Qwen3-Coder-30B-A3B: context 262,000 tokens
     37 right: gpt-oss-120b: q4_k_m 63 GB
     39 right: gpt-oss-120b: q4_k_m 63 GB
     41 wrong: a dense 70B: q4_k_m 28 GB
     43 imprecise: a dense 72B: q4_k_m 36 GB
     43 right: a dense 32B: q4_k_m 20 GB
-    45 right: Llama 3.3 70B: KV cache of 131072 tokens 42.9 GB
-    47 right: Llama 3.3 70B: KV cache of 131072 tokens 42.9 GB
-    47 right: Llama 3.3 70B: KV cache of 32768 tokens 10.7 GB
-    47 right: Llama 3.3 70B: KV cache of 8192 tokens 2.7 GB
+    45 right: Llama 3.3 70B: KV cache of 131,072 tokens 42.9 GB
+    47 right: Llama 3.3 70B: KV cache of 131,072 tokens 42.9 GB
+    47 right: Llama 3.3 70B: KV cache of 32,768 tokens 10.7 GB
+    47 right: Llama 3.3 70B: KV cache of 8,192 tokens 2.7 GB
     49 right: gpt-oss-20b on RTX 5090: speed 280 tok/s
     51 right: gpt-oss-120b on DGX Spark: speed 50 tok/s
-    53 right: RTX 5090: price 2224 CHF
-    55 right: RTX PRO 6000 Workstation: bandwidth 1790 GB/s
+    53 right: RTX 5090: price 2,224 CHF
+    55 right: RTX PRO 6000 Workstation: bandwidth 1,790 GB/s
     55 right: RTX PRO 6000 Workstation: memory 96 GB
     57 wrong: RTX 4090 has NVLink
     59 right: DGX Spark: bandwidth 273 GB/s
@@ -118,26 +118,26 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     61 right: gpt-oss-120b: active parameters 5.1 B
     61 right: gpt-oss-120b: parameters 117 B
     63 wrong: Qwen3-32B on RTX 5090: speed 250 tok/s
-    65 outdated: RTX 5090: price 1499 CHF
+    65 outdated: RTX 5090: price 1,499 CHF
     69 right: RTX 5090 has a fan of its own
-    69 right: RTX 5090: bandwidth 1790 GB/s
+    69 right: RTX 5090: bandwidth 1,790 GB/s
     69 right: RTX 5090: memory 32 GB
     69 right: RTX 5090: power 575 W
     70 right: H100 PCIe has no fan of its own
-    70 right: H100 PCIe: bandwidth 2000 GB/s
+    70 right: H100 PCIe: bandwidth 2,000 GB/s
     70 right: H100 PCIe: memory 80 GB
     70 right: H100 PCIe: power 350 W
     71 wrong: RTX 4090 has no fan of its own
     71 wrong: RTX 4090: power 600 W
-    71 right: RTX 4090: bandwidth 1010 GB/s
+    71 right: RTX 4090: bandwidth 1,010 GB/s
     71 right: RTX 4090: memory 24 GB
     75 right: gpt-oss-120b: active parameters 5.1 B
-    75 right: gpt-oss-120b: context 131072 tokens
+    75 right: gpt-oss-120b: context 131,072 tokens
     75 right: gpt-oss-120b: parameters 117 B
     75 right: gpt-oss-120b: q4_k_m 63 GB
     76 imprecise: Q4 takes half a gigabyte per billion parameters: 70B is about 35 GB
     76 right: Llama 3.3 70B: active parameters 70 B
-    76 right: Llama 3.3 70B: context 131072 tokens
+    76 right: Llama 3.3 70B: context 131,072 tokens
     76 right: Llama 3.3 70B: parameters 70 B
     80 right: gpt-oss-20b on RTX 5090: speed 280 tok/s
     81 wrong: Qwen3-32B on RTX 5090: speed 250 tok/s
@@ -147,7 +147,7 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     89 right: a dense 32B: q4_k_m 20 GB
     89 right: a dense 8B: q4_k_m 5 GB
     91 right: Qwen3-32B is dense
-    91 right: Qwen3-32B: KV cache of 32768 tokens 8.6 GB
+    91 right: Qwen3-32B: KV cache of 32,768 tokens 8.6 GB
     93 right: DGX Spark: bandwidth 273 GB/s
     97 imprecise: A 70B in Q4 with 200K of INT8 KV cache takes 67 to 68 GB
     99 imprecise: RTX PRO 6000 Blackwell: power 600 W
@@ -167,15 +167,15 @@ fn sentences_of_blog_posts_are_judged_as_far_as_they_can_be_attributed() {
     113 right: GLM-4.5-Air: parameters 106 B
     115 right: DeepSeek-V3.1: active parameters 37 B
     115 right: DeepSeek-V3.1: q4_k_m 400 GB
-    117 imprecise: Llama 3.1 8B: KV cache of 131072 tokens 16 GB
+    117 imprecise: Llama 3.1 8B: KV cache of 131,072 tokens 16 GB
     121 unverified: RX 7900 XTX: price 899 CHF
     121 right: RX 7900 XTX: bandwidth 960 GB/s
     121 right: RX 7900 XTX: memory 24 GB
     123 right: Gemma-3-27b is dense
     125 unverified: H100 SXM is not sold singly
     127 right: Qwen3-32B: q4_k_m 20 GB
-    131 right: RTX 4090: bandwidth 1000 GB/s
-    131 right: RTX 5090: bandwidth 1790 GB/s
+    131 right: RTX 4090: bandwidth 1,000 GB/s
+    131 right: RTX 5090: bandwidth 1,790 GB/s
     132 right: RTX 4090: power 450 W
     132 right: RTX 5090: power 575 W
     134 wrong: RTX 4090 has NVLink

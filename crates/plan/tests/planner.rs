@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use localrig_facts::gpu::{Gpu, Status};
-use localrig_facts::machine::parse_machine;
+use localrig_facts::machine::{Machine, parse_machine};
 use localrig_facts::model::Model;
 use localrig_facts::region::Region;
 use localrig_facts::shop::Tier;
@@ -99,6 +99,30 @@ fn the_configurations_of_february_2026_cost_what_they_cost_then() {
         .map(|one| one.machine.name.as_str())
         .collect();
     assert_eq!(pair, ["2x GeForce RTX 5090 PC (AM5, x16+x4)"]);
+}
+
+#[test]
+fn every_name_and_key_of_a_machine_leads_back_to_it() {
+    let home = requirement("home-office");
+    let planner = Planner::new(market("2026-11-21"), &home, &habits()).unwrap();
+    for candidate in planner.candidates() {
+        let own = &candidate.machine;
+        let slot = |lanes: Option<u32>, count: u32| lanes.filter(|_| count > 1);
+        let devices = |machine: &Machine<'_>| -> Vec<_> {
+            let all = machine.devices.iter();
+            all.map(|one| (one.id.clone(), one.count, slot(one.slot.lanes, one.count))).collect()
+        };
+        for name in [&own.name, &candidate.key] {
+            let found = parse_machine(catalog(), name).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(devices(&found), devices(own), "{name}");
+            let system = |machine: &Machine<'_>| {
+                machine
+                    .system
+                    .map(|(id, _, variant)| (id.clone(), variant.memory_gib, machine.units))
+            };
+            assert_eq!(system(&found), system(own), "{name}");
+        }
+    }
 }
 
 #[test]

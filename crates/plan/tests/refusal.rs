@@ -156,7 +156,7 @@ fn a_three_slot_card_over_a_two_slot_gap_fails_the_width_rule() {
     let case: &Case = of(&catalog, "enthoo-pro-2-server");
     board.slot_positions = vec![1, 3];
     let two = [&card, &card];
-    refused(&check::width(&two, &board, case), "card width", "cards 3 and 3 slots wide do not fit");
+    refused(&check::width(&two, &board, case), "card width", "cards of 3, 3 slots do not fit");
     board.slot_positions = vec![1, 4];
     assert_eq!(check::width(&two, &board, case).outcome, Outcome::Pass);
     // The lower card would hang out of a case of seven slots that is wide enough for both.
@@ -193,7 +193,7 @@ fn cards_stand_in_the_slots_that_those_above_leave_free() {
     Pass: in slots 1, 3, 5, 7 from the top
     Pass: in slots 1, 3, 5, 7 from the top
     Pass: in slots 1, 5 from the top
-    Fail: cards 3 and 3 and 3 slots wide do not fit over the slots of the board
+    Fail: cards of 3, 3, 3 slots do not fit in the slots of the board
     Pass: in slots 1, 5 from the top
     "
     );

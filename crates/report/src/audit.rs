@@ -127,7 +127,7 @@ fn unread(page: &mut Page, text: &TextAudit) {
     let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
     let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
     page.paragraph(format!(
-        "Not checked, though they name hardware or models beside a figure: {} {}{more}. Read are \
+        "Not checked, though they have a figure beside a name or a linked price: {} {}{more}. Read are \
          memory, bandwidth, power of cards, NVLink, cooling, parameters, context, sizes of formats, \
          KV caches, speeds on a machine, and prices with a link.",
         if shown.len() == 1 { "line" } else { "lines" },

@@ -6,9 +6,9 @@ use localrig_facts::shop::Tier;
 use localrig_facts::unit::Watts;
 use localrig_plan::answer::Part;
 use localrig_plan::candidate::IdleBasis;
-use localrig_plan::check::Outcome;
+use localrig_plan::check::{Check, Outcome};
 use localrig_plan::configuration::{Configuration, PartNote, Upgrade};
-use localrig_plan::ownership::Ownership;
+use localrig_plan::ownership::{ApiOffer, Ownership};
 
 use crate::number::{from_to, gib_words, grouped, money, noise, two_digits};
 use crate::page::{Page, Table, Text};
@@ -101,6 +101,12 @@ fn noise_words(answer: &Configuration) -> String {
     format!("noise {}", noise(answer.noise))
 }
 
+/// The rule on the link between boxes where what joins them is not among the parts.
+pub(crate) fn unjoined(checks: &[Check]) -> Option<&Check> {
+    let link = checks.iter().find(|check| check.rule == "cluster link");
+    link.filter(|check| check.outcome == Outcome::NotChecked)
+}
+
 pub(crate) fn total(page: &mut Page, answer: &Configuration) {
     let missing = answer.parts.iter().filter(|part| part.price.is_none()).count();
     let sum = match answer.cost {
@@ -111,8 +117,7 @@ pub(crate) fn total(page: &mut Page, answer: &Configuration) {
             format!("Without {missing} {parts} no price: {}", money(answer.priced))
         }
     };
-    let link = answer.checks.iter().find(|check| check.rule == "cluster link");
-    let sum = if link.is_some_and(|check| check.outcome == Outcome::NotChecked) {
+    let sum = if unjoined(&answer.checks).is_some() {
         format!("{sum}, without what joins the boxes")
     } else {
         sum
@@ -339,6 +344,10 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
             }
         ));
         page.table(table);
+        let remark = |offer: &ApiOffer| {
+            Some(Text::from(format!("{}: {}", offer.provider, offer.note.as_ref()?)))
+        };
+        page.list(tokens.api.iter().filter_map(remark).collect());
         match tokens.break_even_years {
             Some([best, worst]) => page.paragraph(format!(
                 "Paid for against these providers after {} of such use.",
@@ -348,14 +357,22 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
         }
     }
     if let Some(rent) = &own.rent {
-        let [best, worst] = rent.break_even_hours.map(|hours| {
-            hours.map_or_else(|| "never".to_owned(), |hours| format!("{} hours", two_digits(hours)))
-        });
+        let paid = match rent.break_even_hours {
+            [None, _] => "never paid for: electricity alone costs more".to_owned(),
+            [Some(best), None] => format!(
+                "paid for after {} hours under load against the dearest, never against the \
+                 cheapest: electricity alone costs more",
+                two_digits(best)
+            ),
+            [Some(best), Some(worst)] => format!(
+                "paid for after {} hours under load",
+                from_to(two_digits(best), two_digits(worst))
+            ),
+        };
         let mut text = Text::from(format!(
-            "The same cards for rent: {} an hour ({}); paid for after {} under load; seen at",
+            "The same cards for rent: {} an hour ({}); {paid}; seen at",
             from_to(rent.per_hour[0], rent.per_hour[1]),
             rent.providers.join(", "),
-            from_to(best, worst)
         ));
         for (place, link) in rent.links.iter().enumerate() {
             let host = link.split("://").nth(1).unwrap_or(link).split('/').next().unwrap_or(link);

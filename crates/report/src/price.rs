@@ -2,6 +2,7 @@
 //! decision, what has moved since a document was written.
 
 use localrig_facts::Money;
+use localrig_facts::shop::Tier;
 use localrig_plan::drift::{DriftAnswer, DriftLine};
 use localrig_plan::price::{Price, PriceBasis};
 use serde::Serialize;
@@ -87,6 +88,12 @@ fn place(link: Option<&str>, source: &str) -> Text {
     }
 }
 
+/// Whether a link leads to a site and to nothing on it.
+fn is_front_page(link: &str) -> bool {
+    let site = link.split_once("://").map_or(link, |(_, site)| site);
+    site.trim_end_matches('/').split_once('/').is_none() && !site.contains('?')
+}
+
 fn named(name: &str, variant: Option<&str>) -> String {
     variant.map_or_else(|| name.to_owned(), |variant| format!("{name} ({variant})"))
 }
@@ -105,9 +112,11 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
         said.push("no newer price is known".to_owned());
     }
     if let Some(derivation) = &price.derivation {
-        said.push(match price.shop.strip_prefix("No ") {
-            Some(nobody) => format!("{derivation}, asked, no {nobody}"),
-            None => format!("{derivation}, asked by {}", price.shop),
+        said.push(match (price.tier, price.shop.strip_prefix("No ")) {
+            (_, Some(nobody)) => format!("{derivation}, asked, no {nobody}"),
+            (Some(Tier::Observer), _) => format!("{derivation}, as {} reports", price.shop),
+            (Some(Tier::Marketplace), _) => format!("{derivation}, asked on {}", price.shop),
+            _ => format!("{derivation}, asked by {}", price.shop),
         });
     }
     if let Some([low, high]) = price.spread {
@@ -118,6 +127,9 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
     }
     if let Some(note) = &price.note {
         said.push(note.clone());
+    }
+    if price.link.as_deref().is_some_and(is_front_page) {
+        said.push("the link is the front page: the page of the price was not recorded".to_owned());
     }
     if said.is_empty() {
         return Vec::new();

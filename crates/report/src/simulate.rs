@@ -136,7 +136,7 @@ fn roles(page: &mut Page, simulation: &SimulationAnswer) {
             ms(role.itl_s.p50).into(),
             ms(role.itl_s.p99).into(),
             share(role.cache_hit_share).into(),
-            share(role.goodput_share).into(),
+            in_time(role.goodput_share).into(),
         ]);
     }
     page.table(table);
@@ -232,6 +232,11 @@ fn figure(figure: Option<&Figure<TokensPerSec>>) -> String {
     let digits = |one: TokensPerSec| two_digits(one.get());
     let range = |[low, high]: [TokensPerSec; 2]| format!("{} to {}", digits(low), digits(high));
     format!("{} ({}; {})", digits(figure.value), range(figure.workload), range(figure.model))
+}
+
+/// Rounded down, as a plan does: what falls short must not read as enough.
+fn in_time(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.0} %", (share * 100.0 + 1e-9).floor()))
 }
 
 fn share(share: Option<f64>) -> String {

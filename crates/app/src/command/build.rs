@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use localrig_facts::machine::{Machine, parse_machine};
+use localrig_facts::machine::{Machine, cards_of_pc, parse_machine};
 use localrig_facts::{Date, Id};
 use localrig_plan::build::FixedPart;
 use localrig_plan::configuration::{Ask, configuration};
@@ -72,6 +72,14 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let market = command::market(&catalog, &requirement, args.as_of)?;
     let Named { machine: text, key, whole, parts } = named(&args.machine)?;
     let machine = parse_machine(&catalog, &text)?;
+    let key = key.or_else(|| {
+        let (_, base) = cards_of_pc(&text).filter(|_| whole.is_empty() && parts.is_empty())?;
+        let ids = machine.devices.iter().map(|one| match one.count {
+            1 => one.id.to_string(),
+            count => format!("{count}x {}", one.id),
+        });
+        Some(format!("{} ({base})", ids.collect::<Vec<_>>().join(" + ")))
+    });
     agree(args, &text, &machine, whole)?;
     let tariff = tariff(args.per_kwh, market.date);
     let own = Own {
@@ -161,16 +169,7 @@ fn named(text: &str) -> Result<Named, Failure> {
         let key = parts.is_empty().then_some(lock.key);
         return Ok(Named { machine: lock.machine, key, whole: fixed(whole), parts: fixed(parts) });
     }
-    // A key of a plan ends in the base system: `2x gpu/nvidia/rtx-5090 (AM5, x8+x8)`.
-    match text.split_once(" (") {
-        Some((machine, rest)) if rest.ends_with(')') && machine.contains("gpu/") => {
-            let (machine, key) = (machine.to_owned(), Some(text.to_owned()));
-            Ok(Named { machine, key, whole: Vec::new(), parts: Vec::new() })
-        }
-        _ => {
-            Ok(Named { machine: text.to_owned(), key: None, whole: Vec::new(), parts: Vec::new() })
-        }
-    }
+    Ok(Named { machine: text.to_owned(), key: None, whole: Vec::new(), parts: Vec::new() })
 }
 
 /// Cards or a system among locked parts are those that the file's `machine` names: one of the two

@@ -62,8 +62,17 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     };
     let named = named.iter().map(|id| catalog.get_in::<Model>(id.within_folder()));
     let named = named.collect::<Result<_, _>>()?;
-    let machines =
-        names.iter().map(|name| parse_machine(&catalog, name)).collect::<Result<Vec<_>, _>>()?;
+    let machines = names.iter().map(|name| {
+        parse_machine(&catalog, name).map_err(|error| {
+            let failure = Failure::from(error);
+            // `fit 16gb`: the class is meant rather than one of the machines with it in their names.
+            match catalog.find::<Tier>(name) {
+                Ok((id, _)) => failure.hint(format!("`--tier {}` is the class", id.short())),
+                Err(_) => failure,
+            }
+        })
+    });
+    let machines = machines.collect::<Result<Vec<_>, _>>()?;
     let role = Role {
         name: args.task.clone(),
         task: args.task.clone(),

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     workload: Option<String>,
     /// Budget in the requirement's currency: from and to, or the most alone, for example 4000..15000
-    /// or 10000
+    /// or 10000; what costs less passes too, and below the lower end a lower price is worth no more
     #[arg(long, value_name = "FROM..TO", value_parser = amount::range)]
     budget: Option<amount::Range>,
     /// Context of the main role in tokens, for example 200k

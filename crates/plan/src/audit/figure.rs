@@ -123,6 +123,8 @@ pattern!(
         r"{FIGURES}\+?\s?(?:tok/s|[Tt]okens?/s(?:ec)?|t/s|tps\b|tok/sec|tokens per second|tokens a second|Token/s|Tokens?\spro\sSekunde)"
     )
 );
+// `**SSD:** …` begins something else than the line before it.
+pattern!(LABEL, r"^[*_\s]{0,4}\w[\w /+-]{0,23}(?:\*\*|__)?:(?:\*\*|__)?\s");
 const AMOUNT: &str = r"(\d[\d.,'’\x{a0}\x{202f}]*\d)";
 pattern!(
     // `Price: …`, `Preis`, or nothing at all but the figure with its link.

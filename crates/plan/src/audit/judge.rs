@@ -7,13 +7,15 @@ use localrig_estimate::recipe::Recipe;
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
 use localrig_estimate::work::Work;
+use localrig_facts::catalog::Entry;
 use localrig_facts::claim::{Quantity, Statement, Verdict};
 use localrig_facts::engine::{Engine, first_planned, planned};
-use localrig_facts::figure;
+use localrig_facts::figure::{self, grouped};
 use localrig_facts::format::Format;
 use localrig_facts::gpu::{Cooling, Gpu, GpuKind, NvLink};
 use localrig_facts::machine::{Device, Machine, PcieSlot, parse_machine};
 use localrig_facts::model::Model;
+use localrig_facts::part::{Case, Cooler, Cpu, Memory, Motherboard, Psu, Storage};
 use localrig_facts::price::Condition;
 use localrig_facts::system::System;
 use localrig_facts::unit::{Bytes, TokensPerSec};
@@ -79,7 +81,11 @@ pub fn judge(market: &Market<'_>, said: &Statement) -> Judgement {
             subject(catalog, said).map_or_else(Judgement::unknown, |one| hardware(said, &one))
         }
         Quantity::Price => {
-            subject(catalog, said).map_or_else(Judgement::unknown, |one| price(market, said, &one))
+            let judged = match part(catalog, said) {
+                Some((id, name)) => Ok(price(market, said, id, name, &[None])),
+                None => subject(catalog, said).map(|one| price_of(market, said, &one)),
+            };
+            judged.unwrap_or_else(Judgement::unknown)
         }
         Quantity::TotalParameters | Quantity::ActiveParameters | Quantity::Context => {
             model(catalog, said).unwrap_or_else(Judgement::unknown)
@@ -150,7 +156,7 @@ fn compare(said: &Statement, holds: f64) -> Verdict {
 
 fn figure(value: f64) -> String {
     let rounded = (value * 10.0).round() / 10.0;
-    if rounded.fract() == 0.0 { format!("{rounded:.0}") } else { format!("{rounded:.1}") }
+    if rounded.fract() == 0.0 { grouped(rounded as i64) } else { format!("{rounded:.1}") }
 }
 
 fn hardware(said: &Statement, one: &Subject<'_>) -> Judgement {
@@ -272,14 +278,41 @@ fn mixture(catalog: &Catalog, said: &Statement) -> Result<Judgement, String> {
     })
 }
 
-/// A price is right while sources of the day still say it, outdated after.
-fn price(market: &Market<'_>, said: &Statement, one: &Subject<'_>) -> Judgement {
+/// The part of a PC, other than a card, that a statement is about.
+fn part<'a>(catalog: &'a Catalog, said: &Statement) -> Option<(&'a Id, &'a str)> {
+    fn of<'a, T: Entry + 'a>(catalog: &'a Catalog, id: &str) -> Option<(&'a Id, &'a str)> {
+        let (id, part) = catalog.all::<T>().ok()?.get_key_value(id)?;
+        Some((id, part.name()))
+    }
+    let id = said.machine.as_deref()?;
+    of::<Cpu>(catalog, id)
+        .or_else(|| of::<Motherboard>(catalog, id))
+        .or_else(|| of::<Memory>(catalog, id))
+        .or_else(|| of::<Psu>(catalog, id))
+        .or_else(|| of::<Case>(catalog, id))
+        .or_else(|| of::<Cooler>(catalog, id))
+        .or_else(|| of::<Storage>(catalog, id))
+}
+
+/// The price of a card or of a system in any of its variants.
+fn price_of(market: &Market<'_>, said: &Statement, one: &Subject<'_>) -> Judgement {
     let variants: Vec<Option<&str>> = match one.system {
         Some(system) => system.variants.iter().map(|one| Some(one.key.as_str())).collect(),
         None => vec![None],
     };
+    price(market, said, one.id, one.name, &variants)
+}
+
+/// A price is right while sources of the day still say it, outdated after.
+fn price(
+    market: &Market<'_>,
+    said: &Statement,
+    id: &Id,
+    name: &str,
+    variants: &[Option<&str>],
+) -> Judgement {
     let priced = |goods: Goods| -> Vec<crate::price::Price> {
-        variants.iter().filter_map(|variant| market.price(one.id, *variant, goods).ok()).collect()
+        variants.iter().filter_map(|variant| market.price(id, *variant, goods).ok()).collect()
     };
     let reach = |one: &crate::price::Price| {
         let [low, high] = one.spread.unwrap_or([one.low, one.high]);
@@ -298,11 +331,16 @@ fn price(market: &Market<'_>, said: &Statement, one: &Subject<'_>) -> Judgement 
     let (new, used) = (nearest(&priced(Goods::New)), nearest(&priced(Goods::Used)));
     let is_used = |used: &crate::price::Price| close(used) && !new.as_ref().is_some_and(&close);
     let Some(nearest) = used.filter(|used| new.is_none() || is_used(used)).or(new) else {
-        return Judgement::unknown(format!("no price of {} by {}", one.name, market.date));
+        return Judgement::unknown(format!("no price of {name} by {}", market.date));
     };
     let verdict = if close(&nearest) { Verdict::Right } else { Verdict::Outdated };
     let [low, high] = reach(&nearest);
-    let range = if high > low * 1.02 { format!(" ({low:.0} to {high:.0})") } else { String::new() };
+    let whole = |amount: f64| grouped(amount.round() as i64);
+    let range = if high > low * 1.02 {
+        format!(" ({} to {})", whole(low), whole(high))
+    } else {
+        String::new()
+    };
     Judgement {
         verdict,
         holds: format!(

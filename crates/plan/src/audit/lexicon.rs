@@ -12,12 +12,15 @@ use localrig_facts::system::System;
 use localrig_facts::{Catalog, CatalogError, Id};
 use regex::Regex;
 
+/// What a name can mean, by its letters and digits in lower case.
+type Names = BTreeMap<String, BTreeSet<Id>>;
+
 /// Spellings of the catalog's machines and models, and of families of them.
 #[derive(Clone, Debug, Default)]
 pub struct Lexicon {
-    names: BTreeMap<String, BTreeSet<Id>>,
+    names: Names,
     /// Parts of a PC other than cards: only prices are read of them.
-    parts: BTreeMap<String, BTreeSet<Id>>,
+    parts: Names,
     /// Dense models by the size in their names, in lower case: `70b`.
     classes: BTreeMap<String, BTreeSet<Id>>,
 }
@@ -187,76 +190,19 @@ impl Lexicon {
 
     /// Every part in a text, from left to right.
     pub(super) fn parts(&self, text: &str) -> Vec<Mention> {
-        self.find(&self.parts, text)
+        find(&self.parts, text)
     }
 
     /// Every machine and model in a text, from left to right, the longest at each place.
     pub(super) fn mentions(&self, text: &str) -> Vec<Mention> {
-        self.find(&self.names, text)
-    }
-
-    fn find(&self, names: &BTreeMap<String, BTreeSet<Id>>, text: &str) -> Vec<Mention> {
-        let words = spans(text);
-        let mut found = Vec::new();
-        let mut index = 0;
-        while index < words.len() {
-            let mut name = String::new();
-            let mut best: Option<(usize, &BTreeSet<Id>)> = None;
-            for (length, (start, end)) in words[index..].iter().take(2 * LONGEST).enumerate() {
-                // Names do not run over commas, bars and brackets.
-                if length > 0 {
-                    let gap = &text[words[index + length - 1].1..*start];
-                    if gap.chars().any(|c| !" -_*./\u{2011}".contains(c)) {
-                        break;
-                    }
-                }
-                name.push_str(&text[*start..*end].to_lowercase());
-                if let Some(ids) = names.get(&name) {
-                    best = Some((length, ids));
-                }
-            }
-            let Some((length, ids)) = best else {
-                found.extend(self.by_number(names, text, words[index]));
-                index += 1;
-                continue;
-            };
-            let next = words.get(index + length + 1);
-            let (ids, more) = narrowed(text, ids, words[index + length].1, next);
-            let at = (words[index].0, words[index + length + more].1);
-            let written = text[at.0..at.1].to_owned();
-            found.push(Mention { at, written, ids, class: None });
-            index += length + more + 1;
-        }
-        found
-    }
-
-    /// A card by its bare number, where the words around it leave no doubt: `a used 3090 draws`.
-    fn by_number(
-        &self,
-        names: &BTreeMap<String, BTreeSet<Id>>,
-        text: &str,
-        at: (usize, usize),
-    ) -> Option<Mention> {
-        let number = &text[at.0..at.1];
-        let digits = number.trim_end_matches('s');
-        if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        let fits = BEFORE_NUMBER.is_match(&text[..at.0]) && AFTER_NUMBER.is_match(&text[at.1..]);
-        let ids =
-            ["rtx", "rx"].iter().find_map(|series| names.get(&format!("{series}{digits}")));
-        let ids = ids.filter(|_| fits)?;
-        Some(Mention { at, written: number.to_owned(), ids: ids.clone(), class: None })
+        find(&self.names, text)
     }
 }
 
 /// Spellings of parts: whole names only, with the maker or without, and part numbers where a file
 /// has them as other names.
-fn parts(catalog: &Catalog) -> Result<BTreeMap<String, BTreeSet<Id>>, CatalogError> {
-    fn of<T: Entry>(
-        catalog: &Catalog,
-        parts: &mut BTreeMap<String, BTreeSet<Id>>,
-    ) -> Result<(), CatalogError> {
+fn parts(catalog: &Catalog) -> Result<Names, CatalogError> {
+    fn of<T: Entry>(catalog: &Catalog, parts: &mut Names) -> Result<(), CatalogError> {
         for (id, part) in catalog.all::<T>()? {
             for spelling in part.aliases().iter().map(String::as_str).chain([part.name()]) {
                 let all = tokens(spelling);
@@ -283,6 +229,60 @@ fn parts(catalog: &Catalog) -> Result<BTreeMap<String, BTreeSet<Id>>, CatalogErr
     of::<Cooler>(catalog, &mut parts)?;
     of::<Storage>(catalog, &mut parts)?;
     Ok(parts)
+}
+
+/// Every name in a text, from left to right, the longest at each place.
+fn find(names: &Names, text: &str) -> Vec<Mention> {
+    let words = spans(text);
+    let mut found = Vec::new();
+    let mut index = 0;
+    while index < words.len() {
+        let mut name = String::new();
+        let mut best: Option<(usize, &BTreeSet<Id>)> = None;
+        for (length, (start, end)) in words[index..].iter().take(2 * LONGEST).enumerate() {
+            // Names do not run over commas, bars and brackets.
+            if length > 0 {
+                let gap = &text[words[index + length - 1].1..*start];
+                if gap.chars().any(|c| !" -_*./\u{2011}".contains(c)) {
+                    break;
+                }
+            }
+            name.push_str(&text[*start..*end].to_lowercase());
+            if let Some(ids) = names.get(&name) {
+                best = Some((length, ids));
+            }
+        }
+        let Some((length, ids)) = best else {
+            found.extend(by_number(names, text, words[index]));
+            index += 1;
+            continue;
+        };
+        let next = words.get(index + length + 1);
+        let (ids, more) = narrowed(text, ids, words[index + length].1, next);
+        let at = (words[index].0, words[index + length + more].1);
+        let mut written = text[at.0..at.1].to_owned();
+        // Addresses have hyphens for blanks.
+        let before = text[..at.0].rsplit(char::is_whitespace).next().unwrap_or_default();
+        if before.contains("://") {
+            written = written.replace('-', " ");
+        }
+        found.push(Mention { at, written, ids, class: None });
+        index += length + more + 1;
+    }
+    found
+}
+
+/// A card by its bare number, where the words around it leave no doubt: `a used 3090 draws`.
+fn by_number(names: &Names, text: &str, at: (usize, usize)) -> Option<Mention> {
+    let number = &text[at.0..at.1];
+    let digits = number.trim_end_matches('s');
+    if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fits = BEFORE_NUMBER.is_match(&text[..at.0]) && AFTER_NUMBER.is_match(&text[at.1..]);
+    let ids = ["rtx", "rx"].iter().find_map(|series| names.get(&format!("{series}{digits}")));
+    let ids = ids.filter(|_| fits)?;
+    Some(Mention { at, written: number.to_owned(), ids: ids.clone(), class: None })
 }
 
 /// Those of a family that the word right after it means: `H100 SXM` is not the PCIe card. With the

@@ -20,7 +20,9 @@ use serde::Serialize;
 pub use judge::{Judgement, judge};
 pub use lexicon::Lexicon;
 pub use read::{Said, read};
+use sentence::is_priced;
 
+use crate::figure::grouped;
 use crate::price::Market;
 
 /// The claims of all documents of the catalog.
@@ -75,7 +77,8 @@ pub struct TextAudit {
     pub lines: usize,
     /// Statements, in the order of the text.
     pub findings: Vec<Finding>,
-    /// Lines that name hardware or models beside a figure and say nothing of a kind that is read.
+    /// Lines that name hardware or models beside a figure, or have a price with a link, and say
+    /// nothing of a kind that is read.
     pub unread_lines: Vec<usize>,
 }
 
@@ -175,9 +178,14 @@ pub fn text(market: &Market<'_>, file: &str, text: &str) -> Result<TextAudit, Ca
 /// Findings, and the figures that they answer with their lines.
 type Known<'a> = (Vec<Finding>, Vec<(usize, &'a Statement)>);
 
-/// Whether a line names hardware or a model and has a figure beside the name.
+/// Whether a line names hardware or a model and has a figure beside the name, or has a price with a
+/// link.
 fn has_figure(lexicon: &Lexicon, line: &str) -> bool {
-    let named = lexicon.mentions(line);
+    if is_priced(line) {
+        return true;
+    }
+    let mut named = lexicon.mentions(line);
+    named.extend(lexicon.parts(line));
     let inside = |at: usize| named.iter().any(|one| one.at.0 <= at && at < one.at.1);
     !named.is_empty() && line.char_indices().any(|(at, c)| c.is_ascii_digit() && !inside(at))
 }
@@ -290,7 +298,7 @@ impl TextAudit {
 pub(crate) fn words(names: &str, said: &Statement) -> String {
     let [low, high] = said.says;
     let plain = |value: f64| {
-        if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
+        if value.fract() == 0.0 { grouped(value as i64) } else { format!("{value}") }
     };
     let range = if low < high { format!("{} to {}", plain(low), plain(high)) } else { plain(low) };
     match said.quantity {
@@ -311,7 +319,7 @@ pub(crate) fn words(names: &str, said: &Statement) -> String {
             format!("{names} {is}")
         }
         Quantity::KvCache => {
-            let context = said.context_tokens.unwrap_or_default();
+            let context = grouped(said.context_tokens.unwrap_or_default().cast_signed());
             format!("{names}: KV cache of {context} tokens {range} GB")
         }
         Quantity::Size => {
@@ -350,14 +358,14 @@ mod tests {
             | RTX 3090 | 24 GB | 1,936 GB/s | 350W | 2-way |\n";
         insta::assert_snapshot!(told(table), @"
         3 right: RTX 5090 has no NVLink
-        3 right: RTX 5090: bandwidth 1792 GB/s
+        3 right: RTX 5090: bandwidth 1,792 GB/s
         3 right: RTX 5090: memory 32 GB
         3 right: RTX 5090: power 575 W
         4 wrong: RTX PRO 6000 WS has NVLink
         4 wrong: RTX PRO 6000 Workstation takes 300 W with a blower, about 400 W for the machine
-        4 right: RTX PRO 6000 WS: bandwidth 1792 GB/s
+        4 right: RTX PRO 6000 WS: bandwidth 1,792 GB/s
         4 right: RTX PRO 6000 WS: memory 96 GB
-        5 wrong: RTX 3090: bandwidth 1936 GB/s
+        5 wrong: RTX 3090: bandwidth 1,936 GB/s
         5 right: RTX 3090 has NVLink
         5 right: RTX 3090: memory 24 GB
         5 right: RTX 3090: power 350 W
@@ -372,15 +380,15 @@ mod tests {
             | Qwen3-Coder-30B-A3B | 30B | 3.3B | ~18 GB | 256K |\n";
         insta::assert_snapshot!(told(table), @"
         3 wrong: gpt-oss-120b: active parameters 20 B
-        3 right: gpt-oss-120b: context 131072 tokens
+        3 right: gpt-oss-120b: context 131,072 tokens
         3 right: gpt-oss-120b: parameters 120 B
         3 right: gpt-oss-120b: q4_k_m 65 GB
-        4 wrong: LLaMA 3.3 70B: context 200000 tokens
+        4 wrong: LLaMA 3.3 70B: context 200,000 tokens
         4 imprecise: LLaMA 3.3 70B: q4_k_m 34 GB
         4 right: LLaMA 3.3 70B: active parameters 70 B
         4 right: LLaMA 3.3 70B: parameters 70 B
         5 right: Qwen3-Coder-30B-A3B: active parameters 3.3 B
-        5 right: Qwen3-Coder-30B-A3B: context 262144 tokens
+        5 right: Qwen3-Coder-30B-A3B: context 262,144 tokens
         5 right: Qwen3-Coder-30B-A3B: parameters 30 B
         5 right: Qwen3-Coder-30B-A3B: q4_k_m 18 GB
         ");
@@ -391,8 +399,8 @@ mod tests {
         let table = "KV cache of Qwen3-Coder-30B-A3B:\n\n| Context | KV cache (FP16) |\n|---|---|\n\
             | 32K | 3.2 GB |\n| 128K | 25 GB |\n";
         insta::assert_snapshot!(told(table), @"
-        5 right: Qwen3-Coder-30B-A3B: KV cache of 32768 tokens 3.2 GB
-        6 wrong: Qwen3-Coder-30B-A3B: KV cache of 131072 tokens 25 GB
+        5 right: Qwen3-Coder-30B-A3B: KV cache of 32,768 tokens 3.2 GB
+        6 wrong: Qwen3-Coder-30B-A3B: KV cache of 131,072 tokens 25 GB
         ");
     }
 
@@ -409,13 +417,13 @@ mod tests {
             Link the RTX 5090 by NVLink.\nLlama 3.3 70B runs at 400 tok/s on an RTX 5090.\n\
             gpt-oss-120b only supports 128K.\nQwen3-Coder-30B-A3B Q4 (~18 GB weights) and more.\n";
         insta::assert_snapshot!(told(text), @"
-        1 right: RTX 4090: bandwidth 1008 GB/s
+        1 right: RTX 4090: bandwidth 1,008 GB/s
         2 wrong: RTX 4090: memory 48 GB
         3 right: gpt-oss-20b: active parameters 3.6 B
         4 right: RTX 5090 has no NVLink
         5 wrong: RTX 5090 has NVLink
         6 wrong: Llama 3.3 70B on RTX 5090: speed 400 tok/s
-        7 right: gpt-oss-120b: context 131072 tokens
+        7 right: gpt-oss-120b: context 131,072 tokens
         8 right: Qwen3-Coder-30B-A3B: q4_k_m 18 GB
         ");
     }
@@ -470,6 +478,25 @@ mod tests {
         assert_eq!(audited(&catalog, text).findings[0].verdict, Verdict::Right);
         let wrong = "RTX 5090 from CHF 900 ([shop](https://www.toppreise.ch/x)).\n";
         assert_eq!(audited(&catalog, wrong).findings[0].verdict, Verdict::Outdated);
+    }
+
+    #[test]
+    fn a_price_belongs_to_what_is_linked_beside_it_and_to_nothing_else() {
+        let text = "## RTX 5090 build\n\n\
+            GPU: RTX 5090 for CHF 2,224 ([shop](https://www.toppreise.ch/p1))\n\
+            CPU: [AMD Ryzen 9 9950X](https://www.toppreise.ch/p2) CHF 499\n\
+            SSD: [Samsung 990 PRO 2TB](https://www.toppreise.ch/p3) CHF 12\n\
+            Case: [Some Tower](https://www.toppreise.ch/p4) CHF 180\n\n\
+            - **Cooler:** [Other Maker](https://www.toppreise.ch/p5), CHF 90\n\n\
+            Price: [CHF 900](https://www.toppreise.ch/p6)\n";
+        let catalog = localrig_world::catalog(&[]).unwrap();
+        assert_eq!(audited(&catalog, text).unread_lines, [6, 8]);
+        insta::assert_snapshot!(told(text), @"
+        3 right: RTX 5090: price 2,224 CHF
+        4 outdated: AMD Ryzen 9 9950X: price 499 CHF
+        5 outdated: Samsung 990 PRO 2TB: price 12 CHF
+        10 outdated: RTX 5090: price 900 CHF
+        ");
     }
 
     #[test]

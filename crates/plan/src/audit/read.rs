@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::figure::{SEVERAL, figure_below, tokens_in};
+use super::figure::{LABEL, SEVERAL, figure_below, tokens_in};
 use super::lexicon::{Lexicon, Mention};
 use super::sentence::sentences;
 use super::words;

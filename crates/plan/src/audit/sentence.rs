@@ -5,8 +5,9 @@ use regex::Captures;
 
 use super::figure::{
     ACTIVE, BANDWIDTH, CONTEXT, CONTEXT_HELD, GIGABYTES, KV_CACHE, KV_CACHE_AT, KV_CACHES, MEMORY,
-    MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD, POWER, PRICE, PRICED, SIZE, SIZE_APART, SIZE_BEFORE,
-    SIZES, SPEED, TOTAL, any_range, bandwidth, format_of, items, number, range, tokens_in,
+    MEMORY_AFTER_NAME, MEMORY_VERB, MEMORY_WORD, POWER, PRICE, PRICED, SIZE, SIZE_APART,
+    SIZE_BEFORE, SIZES, SPEED, TOTAL, any_range, bandwidth, format_of, items, number, range,
+    tokens_in,
 };
 use super::flag::flags;
 use super::lexicon::{Lexicon, Mention};
@@ -59,15 +60,10 @@ impl<'t> Reader<'t, '_> {
     }
 
     /// The one of some names, from left to right, that a figure belongs to.
-    fn nearest_of(
-        &self,
-        named: &[&'t Mention],
-        (at, end): (usize, usize),
-    ) -> Option<&'t Mention> {
+    fn nearest_of(&self, named: &[&'t Mention], (at, end): (usize, usize)) -> Option<&'t Mention> {
         let from = offset(self.text, sentence(self.text, at));
-        let before = |from: usize| {
-            named.iter().copied().rfind(|one| from <= one.at.0 && one.at.1 <= at)
-        };
+        let before =
+            |from: usize| named.iter().copied().rfind(|one| from <= one.at.0 && one.at.1 <= at);
         before(from)
             .or_else(|| {
                 let after = named.iter().copied().find(|one| one.at.0 >= at)?;
@@ -370,7 +366,7 @@ impl<'t> Reader<'t, '_> {
     /// where nothing else is linked.
     fn prices(&mut self) {
         let text = self.text;
-        if !text.contains("](http") && !text.contains("<http") {
+        if !is_priced(text) {
             return;
         }
         let machines = self.named.iter().filter(|one| !one.is_model());
@@ -389,6 +385,11 @@ impl<'t> Reader<'t, '_> {
             }
         }
     }
+}
+
+/// Whether a text has a price with a link.
+pub(super) fn is_priced(text: &str) -> bool {
+    (text.contains("](http") || text.contains("<http")) && PRICE.is_match(text)
 }
 
 /// Whether a figure is not in a sentence about several machines at once: of those nothing is said of

@@ -8,6 +8,7 @@ use localrig_plan::price::FRESH_DAYS;
 use localrig_plan::verdict::Mark;
 
 use super::{running_speed, under_load};
+use crate::build::unjoined;
 use crate::number::{count, gib, money, tokens_per_second};
 use crate::page::{Page, Text};
 
@@ -37,6 +38,9 @@ pub(crate) fn summary(page: &mut Page, answer: &PlanAnswer) {
     );
     if let Some(warning) = old_prices(best) {
         page.paragraph(warning);
+    }
+    if let Some(link) = unjoined(&best.checks) {
+        page.paragraph(format!("The price is without what joins the boxes: {}.", link.reason));
     }
     page.list(best.roles.iter().map(role_sentence).chain(best.memory.iter().map(memory)).collect());
     if let Some(lead) = &answer.lead {
