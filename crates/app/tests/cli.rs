@@ -211,7 +211,7 @@ shows!(
     ["estimate", "qwen3-8b", "--on", "RTX 3090", "--memory-kit", "CP2K48G56C46U5"]
 );
 shows!(cpu_where_accelerators_are_asked_for, ["fit", "Ryzen 9 9950X"]);
-shows!(class_where_a_machine_is_asked_for, ["fit", "16gb"]);
+shows!(class_where_a_machine_is_asked_for, ["fit", "16 GB", "--as-of", "2026-11-21"]);
 shows!(price_of_an_observer, ["price", "show", "A100 PCIe 80", "--as-of", "2026-11-21"]);
 shows!(
     build_by_its_name_in_a_plan,

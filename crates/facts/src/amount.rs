@@ -63,19 +63,33 @@ fn all(text: &str) -> Vec<Result<Written, AmountError>> {
         while at < chars.len() && belongs(&chars, at) {
             at += 1;
         }
-        let mut figure: String = chars[start..at].iter().collect();
-        // `1'234.–` and `1'234.-`: the dash stands for no cents.
+        let before = currency_before(&chars[..start]);
+        // `CHF 1 299` and `1 299.00 CHF`: a blank separates thousands where a currency stands beside.
+        while let Some(end) = after_blank(&chars, start, at) {
+            if before.is_none() && currency_after(&chars[end..]).is_none() {
+                break;
+            }
+            at = end;
+        }
+        let mut figure: String = chars[start..at].iter().filter(|c| **c != ' ').collect();
+        // `1'234.–` and `1'234.-`: the dash stands for no cents, so every point before it separates
+        // thousands; and only francs are written so, `439,-` are euros or francs.
+        let mut francs = None;
         if figure.ends_with('.') || figure.ends_with(',') {
-            figure.pop();
+            let point = figure.pop();
             while at < chars.len() && is_dash(chars[at]) {
                 at += 1;
+            }
+            francs = (point == Some('.')).then(|| "Fr".to_owned());
+            let groups: Vec<&str> = figure.split(['.', ',']).collect();
+            if groups.len() > 1 && groups[1..].iter().all(|group| group.len() == 3) {
+                figure = groups.concat();
             }
         }
         let negative = start > 0
             && is_dash(chars[start - 1])
             && (start < 2 || chars[start - 2].is_whitespace());
-        let before = currency_before(&chars[..start]);
-        let after = currency_after(&chars[at..]);
+        let after = currency_after(&chars[at..]).or(francs);
         let excerpt = || chars[start.saturating_sub(4)..at].iter().collect::<String>();
         let amount = match value(&figure) {
             None => Err(AmountError::Ambiguous { text: excerpt() }),
@@ -87,6 +101,24 @@ fn all(text: &str) -> Vec<Result<Written, AmountError>> {
         found.push(amount);
     }
     found
+}
+
+/// The end of a figure that goes on behind a blank at `at` with three digits, and perhaps cents.
+fn after_blank(chars: &[char], start: usize, at: usize) -> Option<usize> {
+    let digit = |place: usize| chars.get(place).is_some_and(char::is_ascii_digit);
+    let whole = chars[start..at].iter().filter(|c| **c != ' ');
+    let few = whole.clone().all(char::is_ascii_digit)
+        && (at - start <= 3 || chars[start..at].contains(&' '));
+    if !few || chars.get(at) != Some(&' ') || !(at + 1..at + 4).all(digit) || digit(at + 4) {
+        return None;
+    }
+    let mut end = at + 4;
+    if matches!(chars.get(end), Some('.' | ',')) {
+        let cents = digit(end + 1) && digit(end + 2) && !digit(end + 3);
+        let none = chars.get(end + 1).is_some_and(|c| is_dash(*c));
+        end += if cents { 3 } else { usize::from(none) };
+    }
+    Some(end)
 }
 
 fn is_dash(c: char) -> bool {
@@ -157,8 +189,15 @@ fn value(figure: &str) -> Option<f64> {
 fn currency_before(chars: &[char]) -> Option<String> {
     let text: String = chars.iter().collect();
     let text = text.trim_end_matches(|c: char| c.is_whitespace() || is_dash(c));
-    let word: String = text.chars().rev().take_while(|c| is_currency_char(*c)).collect();
-    currency_word(&word.chars().rev().collect::<String>())
+    let word = |text: &str| -> String {
+        let word: String = text.chars().rev().take_while(|c| is_currency_char(*c)).collect();
+        word.chars().rev().collect()
+    };
+    // `Fr. 439`: only of francs the short form has a point.
+    match text.strip_suffix('.') {
+        Some(text) => currency_word(&word(text)).filter(|word| word.ends_with("Fr")),
+        None => currency_word(&word(text)),
+    }
 }
 
 fn currency_after(chars: &[char]) -> Option<String> {
@@ -174,7 +213,10 @@ fn is_currency_char(c: char) -> bool {
 /// A currency sign, an ISO code in capitals, or the Swiss `Fr`.
 fn currency_word(word: &str) -> Option<String> {
     let code = word.len() == 3 && word.chars().all(|c| c.is_ascii_uppercase());
-    let known = matches!(word, "€" | "$" | "£" | "¥" | "Fr" | "SFr");
+    let known = matches!(
+        word,
+        "€" | "$" | "£" | "¥" | "Fr" | "SFr" | "Franken" | "francs" | "Euro" | "euros"
+    );
     // Capitals are common in product names: only real codes count.
     let real = matches!(
         word,
@@ -200,8 +242,8 @@ fn currency_word(word: &str) -> Option<String> {
 /// The currency of a written code or sign; `None` when the catalog has no prices in it.
 pub fn currency(written: &str) -> Option<Currency> {
     match written {
-        "CHF" | "Fr" | "SFr" => Some(Currency::Chf),
-        "EUR" | "€" => Some(Currency::Eur),
+        "CHF" | "Fr" | "SFr" | "Franken" | "francs" => Some(Currency::Chf),
+        "EUR" | "€" | "Euro" | "euros" => Some(Currency::Eur),
         "USD" | "$" => Some(Currency::Usd),
         "GBP" | "£" => Some(Currency::Gbp),
         "PLN" => Some(Currency::Pln),
@@ -235,14 +277,24 @@ mod tests {
             "1'234'567.05",
             "ab CHF 462.4",
             "CHF 7691",
+            "Fr. 439.–",
+            "SFr. 439.-",
+            "439.-",
+            "439,-",
+            "629 Franken",
+            "CHF 1.299.-",
+            "CHF 1 299",
+            "CHF 12 345 678.-",
+            "1 299.00 CHF",
+            "RTX 5090 512 GB",
         ];
         let read: Vec<String> =
             texts.iter().map(|text| format!("{text} = {}", said(text))).collect();
         insta::assert_snapshot!(read.join("\n"), @"
         CHF 7'691.00 = CHF 7691
-        1’234.– =  1234
+        1’234.– = Fr 1234
         CHF 1'234.- = CHF 1234
-        Fr. 99.90 =  99.9
+        Fr. 99.90 = Fr 99.9
         CHF 12 345.50 = CHF 12345.5
         7,691.00 CHF = CHF 7691
         7.691,00 € = € 7691
@@ -250,6 +302,16 @@ mod tests {
         1'234'567.05 =  1234567.05
         ab CHF 462.4 = CHF 462.4
         CHF 7691 = CHF 7691
+        Fr. 439.– = Fr 439
+        SFr. 439.- = SFr 439
+        439.- = Fr 439
+        439,- =  439
+        629 Franken = Franken 629
+        CHF 1.299.- = CHF 1299
+        CHF 1 299 = CHF 1299
+        CHF 12 345 678.- = CHF 12345678
+        1 299.00 CHF = CHF 1299
+        RTX 5090 512 GB =  5090
         ");
     }
 

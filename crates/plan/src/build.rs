@@ -196,19 +196,11 @@ impl<'a> Shelf<'a> {
         let mut shelf = Self {
             cpus: offered(market, market.catalog.all()?),
             boards: offered(market, market.catalog.all()?),
-            kits: at_newest_rate(
-                offered(market, market.catalog.all()?),
-                |kit: &Memory| kit.memory_type.as_str(),
-                |kit| kit.capacity_gib.written(),
-            ),
+            kits: kits(market)?,
             psus: offered(market, market.catalog.all()?),
             cases: offered(market, market.catalog.all()?),
             coolers: offered(market, market.catalog.all()?),
-            disks: at_newest_rate(
-                offered(market, market.catalog.all()?),
-                |_: &Storage| "SSD",
-                |disk| disk.capacity_gb,
-            ),
+            disks: disks(market)?,
             constants: market.catalog.machine_constants()?,
             heads: heads(market.catalog)?,
             cpus_of: Vec::new(),
@@ -421,6 +413,32 @@ fn heads(catalog: &Catalog) -> Result<Vec<u64>, CatalogError> {
 fn has_slots(cards: &[&Gpu], board: &Motherboard, needs: BaseNeeds) -> bool {
     let outcome = check::slots(cards, board).outcome;
     if needs.full_lanes { outcome == Outcome::Pass } else { outcome != Outcome::Fail }
+}
+
+fn kits<'a>(market: &Market<'a>) -> Result<Vec<Offered<'a, Memory>>, CatalogError> {
+    let kits = offered(market, market.catalog.all()?);
+    Ok(at_newest_rate(kits, |kit: &Memory| &kit.memory_type, |kit| kit.capacity_gib.written()))
+}
+
+fn disks<'a>(market: &Market<'a>) -> Result<Vec<Offered<'a, Storage>>, CatalogError> {
+    let disks = offered(market, market.catalog.all()?);
+    Ok(at_newest_rate(disks, |_: &Storage| "SSD", |disk| disk.capacity_gb))
+}
+
+/// What a memory kit or an SSD costs now, an old price raised to what goods of its kind cost; `None`
+/// for everything else and where it has no price.
+///
+/// # Errors
+/// When a part file is broken.
+pub fn present_price(market: &Market<'_>, item: &Id) -> Result<Option<Price>, CatalogError> {
+    fn of<T>(all: Vec<Offered<'_, T>>, item: &Id) -> Option<Price> {
+        all.into_iter().find(|one| one.id == item).and_then(|one| one.price.ok())
+    }
+    Ok(match item.folder() {
+        "memory" => of(kits(market)?, item),
+        "storage" => of(disks(market)?, item),
+        _ => None,
+    })
 }
 
 /// How much older than the newest a price of memory or an SSD may be to stand as it is.

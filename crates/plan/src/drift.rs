@@ -3,10 +3,11 @@
 
 use localrig_facts::amount;
 use localrig_facts::price::{Condition, page_number};
-use localrig_facts::{CatalogError, Id, Money};
+use localrig_facts::{CatalogError, Currency, Id, Money};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::build::present_price;
 use crate::price::{Goods, Market, Price, PriceBasis};
 
 /// A price that a document states.
@@ -61,6 +62,8 @@ pub struct DriftAnswer {
     pub moved: usize,
     /// How many could not be compared.
     pub not_compared: usize,
+    /// Lines with links to product pages beside which no amount was read.
+    pub unread_lines: Vec<usize>,
 }
 
 /// Why a document cannot be read.
@@ -98,7 +101,7 @@ pub fn drift(
     text: &str,
     threshold_percent: f64,
 ) -> Result<DriftAnswer, DriftError> {
-    let mentions = mentions(path, text)?;
+    let (mentions, unread_lines) = stated(path, text)?;
     if mentions.is_empty() {
         return Err(DriftError::Nothing { path: path.to_owned() });
     }
@@ -112,6 +115,7 @@ pub fn drift(
         threshold_percent,
         moved: lines.iter().filter(|line| line.moved).count(),
         not_compared: lines.iter().filter(|line| line.change_percent.is_none()).count(),
+        unread_lines,
         lines,
     })
 }
@@ -121,7 +125,15 @@ pub fn drift(
 /// # Errors
 /// When it looks like JSON and is not.
 pub fn mentions(path: &str, text: &str) -> Result<Vec<Mention>, DriftError> {
-    if !text.trim_start().starts_with(['{', '[']) {
+    stated(path, text).map(|(mentions, _)| mentions)
+}
+
+/// The prices that a document states, and the lines whose prices were not read.
+fn stated(path: &str, text: &str) -> Result<(Vec<Mention>, Vec<usize>), DriftError> {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending).to_lowercase();
+    // A Markdown file may begin with a link.
+    let is_text = ["md", "markdown", "txt"].contains(&ending.as_str());
+    if is_text || !text.trim_start().starts_with(['{', '[']) {
         return Ok(markdown(text));
     }
     let value: Value = serde_json::from_str(text).map_err(|error| DriftError::Json {
@@ -131,7 +143,7 @@ pub fn mentions(path: &str, text: &str) -> Result<Vec<Mention>, DriftError> {
     })?;
     let mut found = Vec::new();
     walk(&value, "document", &mut found);
-    Ok(found)
+    Ok((found, Vec::new()))
 }
 
 /// Parts with prices anywhere in a JSON answer: of a plan, a build, a lock.
@@ -147,7 +159,9 @@ fn walk(value: &Value, place: &str, found: &mut Vec<Mention>) {
             }
             let name = fields.get("name").and_then(Value::as_str);
             let place = name.unwrap_or(place);
-            fields.values().for_each(|inner| walk(inner, place, found));
+            // What one might add one day is not what was bought.
+            let own = fields.iter().filter(|(key, _)| *key != "upgrade");
+            own.for_each(|(_, inner)| walk(inner, place, found));
         }
         _ => {}
     }
@@ -172,10 +186,11 @@ fn part(fields: &serde_json::Map<String, Value>, place: &str) -> Option<Mention>
 }
 
 /// Links to product pages of toppreise.ch with the amount that stands nearest to each on its line,
-/// or in the column of its table that is headed by a currency, or on the lines beside it.
-fn markdown(text: &str) -> Vec<Mention> {
+/// or in the column of its table that is headed by a currency, or on the lines beside it; and the
+/// lines, from 1, with links beside which no amount was read.
+fn markdown(text: &str) -> (Vec<Mention>, Vec<usize>) {
     let lines: Vec<&str> = text.lines().collect();
-    let mut found = Vec::new();
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
     let mut header: Option<&str> = None;
     for (index, line) in lines.iter().enumerate() {
         let is_row = line.trim_start().starts_with('|');
@@ -194,7 +209,10 @@ fn markdown(text: &str) -> Vec<Mention> {
                     let plain = |other: &&&str| links(other).is_empty() && !other.starts_with('|');
                     around.filter(plain).find_map(|other| amounts(other).first().copied())
                 });
-            let Some(amount) = near else { continue };
+            let Some(amount) = near else {
+                unread.push(index + 1);
+                continue;
+            };
             found.push(Mention {
                 place: format!("line {}", index + 1),
                 name: name_of(line, at, link),
@@ -207,7 +225,8 @@ fn markdown(text: &str) -> Vec<Mention> {
             });
         }
     }
-    found
+    unread.dedup();
+    (found, unread)
 }
 
 /// Links to product pages in a line, with where they start.
@@ -255,10 +274,17 @@ fn in_column(header: &str, row: &str) -> Option<Money> {
         line.split('|').map(|cell| cell.trim().to_owned()).collect()
     };
     let (heads, row) = (cells(header), cells(row));
-    let (column, currency) = heads.iter().enumerate().find_map(|(at, head)| {
-        let mut words = head.split(|c: char| !c.is_ascii_alphabetic());
-        words.find_map(amount::currency).map(|currency| (at, currency))
-    })?;
+    let by_word = |of: &dyn Fn(&str) -> Option<Currency>| {
+        heads.iter().enumerate().find_map(|(at, head)| {
+            let mut words = head.split(|c: char| !c.is_ascii_alphabetic());
+            words.find_map(of).map(|currency| (at, currency))
+        })
+    };
+    // toppreise.ch has prices in francs alone.
+    let francs = |word: &str| {
+        ["price", "preis"].contains(&word.to_lowercase().as_str()).then_some(Currency::Chf)
+    };
+    let (column, currency) = by_word(&amount::currency).or_else(|| by_word(&francs))?;
     let figure = amount::parse(row.get(column)?).ok()?;
     Some(Money::of(figure.amount, currency))
 }
@@ -317,7 +343,10 @@ fn compare(
         Some(Condition::Used | Condition::Refurbished) => Goods::Used,
         _ => Goods::New,
     };
-    let price = match market.price(&item, mention.variant.as_deref(), goods) {
+    let present =
+        (goods == Goods::New).then(|| present_price(market, &item)).transpose()?.flatten();
+    let price = present.map_or_else(|| market.price(&item, mention.variant.as_deref(), goods), Ok);
+    let price = match price {
         Ok(price) => price,
         Err(error) => return Ok(line(mention, None, None, false, Some(error.to_string()))),
     };
@@ -373,6 +402,20 @@ mod tests {
         line 13 | a | CHF 1,000
         line 13 | b | CHF 20
         ");
+    }
+
+    #[test]
+    fn amounts_are_read_in_swiss_ways_and_what_is_not_read_is_told() {
+        let page = |name: &str| format!("(https://www.toppreise.ch/x/{name})");
+        let said = ["Fr. 439.–", "SFr. 439.-", "439.-", "439 Franken", "CHF 1.299.-", "CHF 1 299"];
+        let mut text = said.map(|one| format!("[A]{}: {one}\n\n", page("A-p1"))).concat();
+        text.push_str(&format!("[B]{}: on request\n\n| Teil | Preis |\n|---|---|\n", page("B-p2")));
+        text.push_str(&format!("| [C]{} | 1'234 |\n", page("C-p3")));
+        // It begins with a bracket and is no JSON all the same.
+        let (found, unread) = stated("offer.md", &text).unwrap();
+        let amounts: Vec<String> = found.iter().map(|one| one.amount.to_string()).collect();
+        insta::assert_snapshot!(format!("{}; not read: {unread:?}", amounts.join(", ")), @"CHF 439, CHF 439, CHF 439, CHF 439, CHF 1,299, CHF 1,299, CHF 1,234; not read: [13]");
+        assert!(stated("offer.json", &text).is_err());
     }
 
     #[test]

@@ -182,9 +182,10 @@ pub enum NoPrice {
         /// The day.
         date: String,
     },
-    /// It is no longer sold new, and nobody was seen selling it used.
+    /// Shops do not sell it new: it is no longer made, or goes through integrators alone; and nobody
+    /// was seen selling it used.
     #[error(
-        "{item} is no longer sold new (last seen at {amount} on {seen}); no price of a used one was seen by {date}"
+        "{item} is not sold new by shops (last seen at {amount} on {seen}); no price of a used one was seen by {date}"
     )]
     NoLongerNew {
         /// The item, with its variant.

@@ -350,7 +350,7 @@ pub(crate) fn cost_of_ownership(page: &mut Page, own: &Ownership) {
         page.list(tokens.api.iter().filter_map(remark).collect());
         match tokens.break_even_years {
             Some([best, worst]) => page.paragraph(format!(
-                "Paid for against these providers after {} of such use.",
+                "Paid for against these providers, by agent steps, after {} of such use.",
                 from_to(years(best), years(worst))
             )),
             None => page.paragraph("No provider of this model is recorded."),

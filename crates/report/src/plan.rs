@@ -166,6 +166,8 @@ struct Row<'a> {
     main_tok_per_s: f64,
     main_tok_per_s_low: f64,
     main_tok_per_s_high: f64,
+    /// `simulation` or `means`.
+    main_speed_by: &'static str,
     lines_missed: usize,
     oldest_price_days: i32,
 }
@@ -197,6 +199,7 @@ pub fn csv(answer: &PlanAnswer) -> Result<String, csv::Error> {
             main_tok_per_s: speed.value.get(),
             main_tok_per_s_low: speed.low.get(),
             main_tok_per_s_high: speed.high.get(),
+            main_speed_by: if main.simulated.is_some() { "simulation" } else { "means" },
             lines_missed: one.verdict.iter().filter(|line| line.mark == Mark::Miss).count(),
             oldest_price_days: PriceAges::of(one.parts.iter()).oldest_days,
         }

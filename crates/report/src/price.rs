@@ -393,6 +393,15 @@ pub fn drift(answer: &DriftAnswer) -> Page {
         Some(Text::from(format!("{}, {}: {remark}", line.then.place, line.then.name)))
     });
     page.list(said.collect());
+    if !answer.unread_lines.is_empty() {
+        let lines: Vec<String> = answer.unread_lines.iter().map(ToString::to_string).collect();
+        page.paragraph(format!(
+            "No amount was read beside the links of {} {}: write it as `CHF 439` or `439.-` on the \
+             same line.",
+            if lines.len() == 1 { "line" } else { "lines" },
+            lines.join(", ")
+        ));
+    }
     page
 }
 

@@ -55,7 +55,7 @@ fn wrapped(text: &str, width: u16, first: &str, rest: &str) -> String {
     let mut line = first.to_owned();
     let mut used = first.len();
     let mut empty = true;
-    for word in text.split(' ') {
+    for word in words(text) {
         let length = visible(word);
         if !empty && used + 1 + length > width {
             out.push_str(line.trim_end());
@@ -75,6 +75,25 @@ fn wrapped(text: &str, width: u16, first: &str, rest: &str) -> String {
     out.push_str(line.trim_end());
     out.push('\n');
     out
+}
+
+/// Words of a text. What stands between backticks is one: a command that is broken over two lines
+/// does something else when it is pasted.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let (mut start, mut ticks) = (0, 0);
+    for (at, c) in text.char_indices() {
+        match c {
+            '`' => ticks += 1,
+            ' ' if ticks % 2 == 0 || !text[at..].contains('`') => {
+                words.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.push(&text[start..]);
+    words
 }
 
 /// Columns a word takes: escape codes take none.

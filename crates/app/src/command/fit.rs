@@ -53,8 +53,17 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(), Failure> {
     let catalog = command::facts(overlays)?;
     command::check_task(&catalog, &args.task)?;
+    // `fit 16gb`: the class is meant, not one of the machines with that in their names.
+    let class = |name: &str| {
+        let bare = |text: &str| text.to_lowercase().replace([' ', '-'], "");
+        let tiers = catalog.all::<Tier>().ok()?.iter();
+        tiers.into_iter().find(|(id, _)| bare(id.short()) == bare(name)).map(|(_, tier)| tier)
+    };
     let (names, named) = match (&args.machine, &args.tier) {
-        (Some(machine), _) => (vec![machine.clone()], &[][..]),
+        (Some(machine), _) => match class(machine) {
+            Some(tier) => (tier.machines.clone(), &tier.models[..]),
+            None => (vec![machine.clone()], &[][..]),
+        },
         (None, tier) => {
             let (_, tier) = catalog.find::<Tier>(tier.as_deref().unwrap_or_default())?;
             (tier.machines.clone(), &tier.models[..])
@@ -62,17 +71,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     };
     let named = named.iter().map(|id| catalog.get_in::<Model>(id.within_folder()));
     let named = named.collect::<Result<_, _>>()?;
-    let machines = names.iter().map(|name| {
-        parse_machine(&catalog, name).map_err(|error| {
-            let failure = Failure::from(error);
-            // `fit 16gb`: the class is meant rather than one of the machines with it in their names.
-            match catalog.find::<Tier>(name) {
-                Ok((id, _)) => failure.hint(format!("`--tier {}` is the class", id.short())),
-                Err(_) => failure,
-            }
-        })
-    });
-    let machines = machines.collect::<Result<Vec<_>, _>>()?;
+    let machines =
+        names.iter().map(|name| parse_machine(&catalog, name)).collect::<Result<Vec<_>, _>>()?;
     let role = Role {
         name: args.task.clone(),
         task: args.task.clone(),

@@ -9,6 +9,7 @@ use localrig_facts::region::Region;
 use localrig_facts::shop::Vat;
 use localrig_facts::system::System;
 use localrig_facts::{Catalog, Currency, Date, Id, PartialDate, amount};
+use localrig_plan::build::present_price;
 use localrig_plan::drift::drift;
 use localrig_plan::price::{Goods, Market};
 use localrig_report::price::{self as pages, HistoryAnswer, ItemPrice, PriceAnswer, ReviewAnswer};
@@ -246,8 +247,9 @@ fn show(
     }
     let mut items = Vec::new();
     for (id, name, variant) in wanted {
-        let prices =
-            [Goods::New, Goods::Used].map(|goods| market.price(&id, variant.as_deref(), goods));
+        let present = present_price(&market, &id)?;
+        let new = present.map_or_else(|| market.price(&id, variant.as_deref(), Goods::New), Ok);
+        let prices = [new, market.price(&id, variant.as_deref(), Goods::Used)];
         let any = prices.iter().any(Result::is_ok);
         for price in prices {
             // What was seen only new needs no line that it was not seen used.

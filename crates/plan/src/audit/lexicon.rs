@@ -204,7 +204,9 @@ impl Lexicon {
 fn parts(catalog: &Catalog) -> Result<Names, CatalogError> {
     fn of<T: Entry>(catalog: &Catalog, parts: &mut Names) -> Result<(), CatalogError> {
         for (id, part) in catalog.all::<T>()? {
-            for spelling in part.aliases().iter().map(String::as_str).chain([part.name()]) {
+            let without_brackets = part.name().split(" (").next();
+            let names = part.aliases().iter().map(String::as_str).chain([part.name()]);
+            for spelling in names.chain(without_brackets) {
                 let all = tokens(spelling);
                 let kept: Vec<&Token> =
                     all.iter().filter(|one| !OPTIONAL.contains(&one.as_str())).collect();

@@ -488,9 +488,11 @@ mod tests {
             SSD: [Samsung 990 PRO 2TB](https://www.toppreise.ch/p3) CHF 12\n\
             Case: [Some Tower](https://www.toppreise.ch/p4) CHF 180\n\n\
             - **Cooler:** [Other Maker](https://www.toppreise.ch/p5), CHF 90\n\n\
-            Price: [CHF 900](https://www.toppreise.ch/p6)\n";
+            Price: [CHF 900](https://www.toppreise.ch/p6)\n\n\
+            The RTX 5090 is nice. A kit is CHF 12 per GB, seen [here](https://www.toppreise.ch/p7).\n\n\
+            An RTX 5090 that is kept awake draws 65 to 106 W.\n";
         let catalog = localrig_world::catalog(&[]).unwrap();
-        assert_eq!(audited(&catalog, text).unread_lines, [6, 8]);
+        assert_eq!(audited(&catalog, text).unread_lines, [6, 8, 12, 14]);
         insta::assert_snapshot!(told(text), @"
         3 right: RTX 5090: price 2,224 CHF
         4 outdated: AMD Ryzen 9 9950X: price 499 CHF

@@ -55,12 +55,18 @@ impl<'t> Reader<'t, '_> {
     /// one right after it, else the last named in the sentences before, else what the section is about.
     fn nearest(&self, model: bool, at: (usize, usize)) -> Option<&'t Mention> {
         let kind = |one: &&Mention| one.is_model() == model;
-        self.nearest_of(&self.named.iter().filter(kind).collect::<Vec<_>>(), at)
+        self.nearest_of(&self.named.iter().filter(kind).collect::<Vec<_>>(), at, true)
             .or(self.section.filter(|one| kind(one) && self.named.is_empty()))
     }
 
-    /// The one of some names, from left to right, that a figure belongs to.
-    fn nearest_of(&self, named: &[&'t Mention], (at, end): (usize, usize)) -> Option<&'t Mention> {
+    /// The one of some names, from left to right, that a figure belongs to: of its own sentence, or,
+    /// where that may be, of those before.
+    fn nearest_of(
+        &self,
+        named: &[&'t Mention],
+        (at, end): (usize, usize),
+        may_be_before: bool,
+    ) -> Option<&'t Mention> {
         let from = offset(self.text, sentence(self.text, at));
         let before =
             |from: usize| named.iter().copied().rfind(|one| from <= one.at.0 && one.at.1 <= at);
@@ -71,7 +77,7 @@ impl<'t> Reader<'t, '_> {
                 let gap = self.text.get(end..after.at.0).unwrap_or_default();
                 (gap.len() < 60 && !gap.contains(['.', ';', '|'])).then_some(after)
             })
-            .or_else(|| before(0))
+            .or_else(|| before(0).filter(|_| may_be_before))
     }
 
     /// The model or the class of models that a size belongs to.
@@ -182,6 +188,12 @@ impl<'t> Reader<'t, '_> {
             let after = after.trim_start().to_lowercase();
             let measured = ["at the wall", "from the wall", "at the socket", "an der steckdose"];
             if measured.iter().any(|word| after.starts_with(word)) {
+                continue;
+            }
+            // What it draws while it has nothing to do is another figure.
+            let said = sentence(text, start(&one)).to_lowercase();
+            let idle = ["idle", "at rest", "awake", "state p", "leerlauf", "ruhe", "nothing to do"];
+            if idle.iter().any(|word| said.contains(word)) {
                 continue;
             }
             // Nor is what somebody set it to.
@@ -376,7 +388,13 @@ impl<'t> Reader<'t, '_> {
             !one.is_model() && goods.is_empty() && self.named.is_empty() && PRICED.is_match(text)
         });
         for one in PRICE.captures_iter(text).filter(|one| is_alone(text, one)) {
-            let machine = self.nearest_of(&goods, place(&one)).or(section);
+            // `CHF 0.17 per GB`, `CHF 30 a month`: a rate is no price.
+            let after = text[place(&one).1..].trim_start().to_lowercase();
+            let rate = ["per ", "pro ", "je ", "a ", "an ", "/", "im "];
+            if rate.iter().any(|word| after.starts_with(word)) {
+                continue;
+            }
+            let machine = self.nearest_of(&goods, place(&one), false).or(section);
             if let Some(says) = any_range(&one, &[1, 2], Quantity::Price) {
                 let quantity = Quantity::Price;
                 let about =

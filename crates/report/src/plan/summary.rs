@@ -108,7 +108,7 @@ fn why_first(answer: &PlanAnswer, lead: &Lead) -> String {
     };
     format!(
         "Why it is first: {} more than the best machine that has none of its accelerators (#{}{other}){}{}. \
-         It stays before that one {}, all else the same.",
+         It stays before that one {}, all else the same{}.",
         match lead.points {
             few if few < 0.05 => "under 0.1 points of 100".to_owned(),
             points => format!("{points:.1} points of 100"),
@@ -120,6 +120,12 @@ fn why_first(answer: &PlanAnswer, lead: &Lead) -> String {
             format!("up to a price of {}", money(lead.up_to))
         } else {
             format!("at any price within the budget, up to {}", money(lead.up_to))
+        },
+        match machine(1).map(|best| best.cost_range[1]) {
+            Some(most) if most.minor > lead.up_to.minor => {
+                format!("; its parts may come to {} by the spread of their prices", money(most))
+            }
+            _ => String::new(),
         }
     )
 }
