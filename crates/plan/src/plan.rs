@@ -1,10 +1,10 @@
 //! The plan: every machine that could be bought, judged against a requirement.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use localrig_facts::unit::Bytes;
-use localrig_facts::{Date, Money};
+use localrig_facts::{Date, Id, Money};
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::workload::Workload;
 
@@ -194,6 +194,7 @@ impl<'a> Planner<'a> {
             }
         }
         ranked.sort_by(better);
+        settle_draws(&mut ranked);
         mark_front(&mut ranked);
         Plan {
             requirement: self.requirement,
@@ -333,6 +334,34 @@ fn better(a: &Ranked<'_>, b: &Ranked<'_>) -> Ordering {
         .total_cmp(&a.score)
         .then_with(|| a.cost.minor.cmp(&b.cost.minor))
         .then_with(|| a.candidate.key.cmp(&b.candidate.key))
+}
+
+/// Points within which machines with different numbers of the same accelerators are a draw: far less
+/// than the errors of their speeds come to.
+const DRAW: f64 = 0.5;
+
+/// Puts the cheapest first of those that are a draw: nobody should pay for one more box that adds
+/// nothing.
+fn settle_draws(ranked: &mut [Ranked<'_>]) {
+    let accelerators = |one: &Ranked<'_>| -> BTreeSet<Id> {
+        one.candidate.machine.devices.iter().map(|device| device.id.clone()).collect()
+    };
+    for place in 0..ranked.len() {
+        // The one that moves up may be a draw with a cheaper one still.
+        loop {
+            let first = &ranked[place];
+            let own = accelerators(first);
+            let draws = (place + 1..ranked.len()).filter(|other| {
+                let other = &ranked[*other];
+                (first.score - other.score).abs() <= DRAW
+                    && other.cost.minor < first.cost.minor
+                    && accelerators(other) == own
+                    && !first.candidate.has_same_accelerators(other.candidate)
+            });
+            let Some(cheapest) = draws.min_by_key(|other| ranked[*other].cost.minor) else { break };
+            ranked[place..=cheapest].rotate_right(1);
+        }
+    }
 }
 
 /// Marks machines that no other beats or equals in everything and beats in something.

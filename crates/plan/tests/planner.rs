@@ -126,6 +126,31 @@ fn every_name_and_key_of_a_machine_leads_back_to_it() {
 }
 
 #[test]
+fn of_a_draw_between_more_and_fewer_of_the_same_the_cheaper_stands_first() {
+    let home = requirement("home-office");
+    for date in ["2026-02-17", "2026-11-21"] {
+        let planner = Planner::new(market(date), &home, &habits()).unwrap();
+        let plan = planner.plan();
+        let accelerators = |machine: &Machine<'_>| -> BTreeSet<String> {
+            machine.devices.iter().map(|one| one.id.to_string()).collect()
+        };
+        for (place, one) in plan.ranked.iter().enumerate() {
+            for other in &plan.ranked[place + 1..] {
+                let (a, b) = (&one.candidate.machine, &other.candidate.machine);
+                let draw = (one.score - other.score).abs() <= 0.5
+                    && !one.candidate.has_same_accelerators(other.candidate);
+                assert!(
+                    accelerators(a) != accelerators(b) || !draw || one.cost <= other.cost,
+                    "{} before {}",
+                    a.name,
+                    b.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_unreleased_is_ranked() {
     for date in ["2026-02-17", "2026-11-21"] {
         let home = requirement("home-office");
