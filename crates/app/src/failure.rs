@@ -225,6 +225,7 @@ impl From<MachineError> for Failure {
         match error {
             MachineError::Catalog(error) => error.into(),
             MachineError::WhichMemory { choices, .. }
+            | MachineError::Base { choices, .. }
             | MachineError::NoSuchMemory { choices, .. } => {
                 Self::new(INPUT, message).details(choices).hint("write one of these")
             }

@@ -413,11 +413,7 @@ fn what_is_bought_later_shares_a_parcel_only_with_what_is_bought_then() {
 /// What is ordered is seldom the reference card: a pass that only holds of that one is none.
 #[test]
 fn cards_of_board_partners_are_checked_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let asked = ["build", "2x RTX 5090", "--as-of", "2026-11-22", "--format", "json"];
-    let (code, out, said) = run(folder.path(), &asked);
-    assert_eq!(code, 0, "{said}");
-    let answer: Value = serde_json::from_str(&out).unwrap();
+    let answer = json(&["build", "2x RTX 5090", "--as-of", "2026-11-22"]);
     let checks = answer["checks"].as_array().unwrap().iter();
     let of_size = ["card width", "card length", "gap between cards"];
     let sized = checks.filter(|one| of_size.contains(&one["rule"].as_str().unwrap()));

@@ -212,6 +212,10 @@ shows!(
 );
 shows!(cpu_where_accelerators_are_asked_for, ["fit", "Ryzen 9 9950X"]);
 shows!(class_where_a_machine_is_asked_for, ["fit", "16 GB", "--as-of", "2026-11-21"]);
+shows!(
+    a_base_that_no_pc_has,
+    ["estimate", "gpt-oss-20b", "--on", "2x GeForce RTX 5090 PC (AM5, x8)"]
+);
 shows!(price_of_an_observer, ["price", "show", "A100 PCIe 80", "--as-of", "2026-11-21"]);
 shows!(
     build_by_its_name_in_a_plan,

@@ -118,8 +118,20 @@ fn after_blank(chars: &[char], start: usize, at: usize) -> Option<usize> {
         let none = chars.get(end + 1).is_some_and(|c| is_dash(*c));
         end += if cents { 3 } else { usize::from(none) };
     }
-    Some(end)
+    // `CHF 90 128 GB`: the second figure is a size.
+    let next: String = chars[end..]
+        .iter()
+        .skip_while(|c| c.is_whitespace() || is_dash(**c))
+        .take_while(|c| c.is_ascii_alphanumeric())
+        .collect();
+    (!UNITS.contains(&next.to_lowercase().as_str())).then_some(end)
 }
+
+/// Units that a figure of three digits in a list of parts is often of.
+const UNITS: [&str; 16] = [
+    "gb", "gib", "tb", "tib", "mb", "mib", "w", "watt", "mm", "cm", "mhz", "ghz", "bit", "mt", "x",
+    "tok",
+];
 
 fn is_dash(c: char) -> bool {
     matches!(c, '-' | '–' | '—' | '−')
@@ -287,6 +299,7 @@ mod tests {
             "CHF 12 345 678.-",
             "1 299.00 CHF",
             "RTX 5090 512 GB",
+            "CHF 90 128 GB",
         ];
         let read: Vec<String> =
             texts.iter().map(|text| format!("{text} = {}", said(text))).collect();
@@ -312,6 +325,7 @@ mod tests {
         CHF 12 345 678.- = CHF 12345678
         1 299.00 CHF = CHF 1299
         RTX 5090 512 GB =  5090
+        CHF 90 128 GB = CHF 90
         ");
     }
 

@@ -1,5 +1,7 @@
 //! Machines named on a command line: a card, several cards, a chip with its memory, a system, a CPU.
 
+use std::collections::BTreeSet;
+
 use crate::catalog::{Catalog, CatalogError};
 use crate::gpu::{Gpu, GpuKind};
 use crate::id::Id;
@@ -87,6 +89,16 @@ pub enum MachineError {
         /// What was written.
         text: String,
     },
+    /// What stands in the brackets of a PC is no base system of its cards.
+    #[error("`{base}` is no base of {cards}: write a platform and the lanes of each card")]
+    Base {
+        /// The cards.
+        cards: String,
+        /// What stands there.
+        base: String,
+        /// What could: a base of so many cards on every platform.
+        choices: Vec<String>,
+    },
     /// A CPU where accelerators are asked for.
     #[error("{name} is a CPU, not an accelerator")]
     NoAccelerator {
@@ -130,10 +142,43 @@ pub fn cards_of_pc(text: &str) -> Option<(&str, &str)> {
     Some((cards, base.strip_suffix(')')?))
 }
 
-/// Lanes of the cards of a PC by its base: `AM5, x8+x4` gives 8 and 4.
-fn lanes_of(base: &str) -> Vec<Option<u32>> {
-    let words = base.rsplit_once(", ").map_or("", |(_, lanes)| lanes);
-    words.split('+').map(|one| one.strip_prefix('x')?.parse().ok()).collect()
+/// Lanes of the cards of a PC by its base: `AM5, x8+x4` gives 8 and 4, and nothing for lanes that are
+/// not known; of a single card only the platform is written.
+///
+/// # Errors
+/// When no processor of the catalog is of the platform, or the lanes are not those of so many cards.
+fn lanes_of(
+    catalog: &Catalog,
+    cards: &str,
+    base: &str,
+    count: u32,
+) -> Result<Vec<Option<u32>>, MachineError> {
+    let platforms: BTreeSet<&str> =
+        catalog.all::<Cpu>()?.values().map(|cpu| cpu.platform.as_str()).collect();
+    let (platform, lanes) = base.split_once(", ").unwrap_or((base, ""));
+    let read = |one: &str| match one.strip_prefix('x')? {
+        "?" => Some(None),
+        lanes => lanes.parse().ok().map(Some),
+    };
+    let lanes: Option<Vec<Option<u32>>> =
+        if lanes.is_empty() { Some(Vec::new()) } else { lanes.split('+').map(read).collect() };
+    let wanted = if count > 1 { count as usize } else { 0 };
+    match lanes.filter(|lanes| lanes.len() == wanted && platforms.contains(platform)) {
+        Some(lanes) => Ok(lanes),
+        None if base.is_empty() => Ok(Vec::new()),
+        None => {
+            let some = vec!["x8"; wanted].join("+");
+            let of = |platform: &str| match wanted {
+                0 => format!("{cards} PC ({platform})"),
+                _ => format!("{cards} PC ({platform}, {some})"),
+            };
+            Err(MachineError::Base {
+                cards: cards.to_owned(),
+                base: base.to_owned(),
+                choices: platforms.into_iter().map(of).collect(),
+            })
+        }
+    }
 }
 
 /// Reads a machine: `RTX 5090`, `2x RTX 3090`, `RTX PRO 6000 Workstation + RTX 5090`,
@@ -147,7 +192,8 @@ pub fn parse_machine<'a>(catalog: &'a Catalog, text: &str) -> Result<Machine<'a>
         && let Ok(mut machine) = parse_machine(catalog, cards)
         && machine.system.is_none()
     {
-        let mut lanes = lanes_of(base).into_iter();
+        let count = machine.devices.iter().map(|device| device.count).sum();
+        let mut lanes = lanes_of(catalog, cards, base, count)?.into_iter();
         for device in &mut machine.devices {
             let own = lanes.by_ref().take(device.count as usize);
             let slots = own.map(|lanes| PcieSlot { generation: None, lanes });

@@ -81,14 +81,28 @@ pub enum DriftError {
         message: String,
     },
     /// It states no price that could be compared.
-    #[error("{path} states no price beside a toppreise.ch link, and no parts with prices")]
+    #[error("{path} states no price beside a toppreise.ch link, and no parts with prices{}", unread(.lines))]
     Nothing {
         /// The document.
         path: String,
+        /// Lines with such links beside which no amount was read.
+        lines: Vec<usize>,
     },
     /// A catalog file is broken.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+}
+
+/// Where amounts were looked for in vain, and how to write one.
+fn unread(lines: &[usize]) -> String {
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+    match &lines[..] {
+        [] => String::new(),
+        _ => format!(
+            "; lines with links and no amount like `CHF 439` or `439.-`: {}",
+            lines.join(", ")
+        ),
+    }
 }
 
 /// Compares the prices of a document with the newest ones of the market.
@@ -103,7 +117,7 @@ pub fn drift(
 ) -> Result<DriftAnswer, DriftError> {
     let (mentions, unread_lines) = stated(path, text)?;
     if mentions.is_empty() {
-        return Err(DriftError::Nothing { path: path.to_owned() });
+        return Err(DriftError::Nothing { path: path.to_owned(), lines: unread_lines });
     }
     let lines = mentions
         .into_iter()

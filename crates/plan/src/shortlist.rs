@@ -73,8 +73,8 @@ pub(crate) struct Trials<'a> {
 }
 
 impl<'a> Trials<'a> {
-    /// Simulates the machines that come first by `score`, and the cheapest, which knows no score for machines
-    /// without a price.
+    /// Simulates the machines that come first by `score`, and the cheapest; of machines without a
+    /// price there is no score.
     pub(crate) fn settle(
         self,
         placements: &mut Placements<'a>,

@@ -2,6 +2,7 @@
 //! decision, what has moved since a document was written.
 
 use localrig_facts::Money;
+use localrig_facts::price::PriceKind;
 use localrig_facts::shop::Tier;
 use localrig_plan::drift::{DriftAnswer, DriftLine};
 use localrig_plan::price::{Price, PriceBasis};
@@ -61,9 +62,9 @@ pub fn show(answer: &PriceAnswer) -> Page {
         };
         table.row([
             name.into(),
-            // What was converted is no better than whole units.
+            // What was converted or raised is no better than whole units.
             match price.basis {
-                PriceBasis::Derived => money(price.amount),
+                PriceBasis::Derived | PriceBasis::Raised => money(price.amount),
                 _ => price.amount.to_string(),
             }
             .into(),
@@ -88,10 +89,25 @@ fn place(link: Option<&str>, source: &str) -> Text {
     }
 }
 
-/// Whether a link leads to a site and to nothing on it.
-fn is_front_page(link: &str) -> bool {
-    let site = link.split_once("://").map_or(link, |(_, site)| site);
-    site.trim_end_matches('/').split_once('/').is_none() && !site.contains('?')
+/// Whether an address is of a page and not of a whole site.
+pub(crate) fn is_page(link: &str) -> bool {
+    let path = link.split("://").nth(1).and_then(|rest| rest.split_once('/'));
+    path.is_some_and(|(_, path)| !path.is_empty())
+}
+
+/// What kind of figure a price is, and of whom: a report of prices asks for nothing itself.
+pub(crate) fn asked(price: &Price) -> String {
+    let what = match price.kind {
+        PriceKind::Offer => "asked",
+        kind => kind.words(),
+    };
+    let shop = &price.shop;
+    match (price.tier, shop.strip_prefix("No ")) {
+        (_, Some(nobody)) => format!("{what}, no {nobody}"),
+        (Some(Tier::Observer), _) => format!("{what}, as {shop} reports"),
+        (Some(Tier::Marketplace), _) => format!("{what} on {shop}"),
+        _ => format!("{what} by {shop}"),
+    }
 }
 
 fn named(name: &str, variant: Option<&str>) -> String {
@@ -112,12 +128,7 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
         said.push("no newer price is known".to_owned());
     }
     if let Some(derivation) = &price.derivation {
-        said.push(match (price.tier, price.shop.strip_prefix("No ")) {
-            (_, Some(nobody)) => format!("{derivation}, asked, no {nobody}"),
-            (Some(Tier::Observer), _) => format!("{derivation}, as {} reports", price.shop),
-            (Some(Tier::Marketplace), _) => format!("{derivation}, asked on {}", price.shop),
-            _ => format!("{derivation}, asked by {}", price.shop),
-        });
+        said.push(format!("{}: {derivation}", asked(price)));
     }
     if let Some([low, high]) = price.spread {
         said.push(format!("sources say {}", from_to(money(low), money(high))));
@@ -128,7 +139,7 @@ fn remarks(one: &ItemPrice) -> Vec<Text> {
     if let Some(note) = &price.note {
         said.push(note.clone());
     }
-    if price.link.as_deref().is_some_and(is_front_page) {
+    if price.link.as_deref().is_some_and(|link| !is_page(link)) {
         said.push("the link is the front page: the page of the price was not recorded".to_owned());
     }
     if said.is_empty() {

@@ -73,7 +73,8 @@ pub(crate) fn run(args: &Args, overlays: &[PathBuf], output: Output) -> Result<(
     let Named { machine: text, key, whole, parts } = named(&args.machine)?;
     let machine = parse_machine(&catalog, &text)?;
     let key = key.or_else(|| {
-        let (_, base) = cards_of_pc(&text).filter(|_| whole.is_empty() && parts.is_empty())?;
+        let (_, base) = cards_of_pc(&text)
+            .filter(|(_, base)| whole.is_empty() && parts.is_empty() && !base.is_empty())?;
         let ids = machine.devices.iter().map(|one| match one.count {
             1 => one.id.to_string(),
             count => format!("{count}x {}", one.id),

@@ -7,6 +7,7 @@ use localrig_plan::price::{PriceBasis, SharedParcel};
 use super::Extent;
 use crate::number::{from_to, money};
 use crate::page::{Table, Text};
+use crate::price::{asked, is_page};
 
 /// Parts with their prices.
 pub(crate) fn part_table(parts: &[Part]) -> Table {
@@ -67,26 +68,12 @@ fn table_of(parts: &[Part], explain: bool) -> Table {
     table
 }
 
-/// Whether an address is of a page and not of a whole site.
-fn is_page(link: &str) -> bool {
-    let path = link.split("://").nth(1).and_then(|rest| rest.split_once('/'));
-    path.is_some_and(|(_, path)| !path.is_empty())
-}
-
 /// What else is to be said of a price: where sources disagree, and what was too old to use.
 pub(crate) fn price_remark(part: &Part) -> Option<Text> {
     let price = part.price.as_ref()?;
     let mut said = Vec::new();
     if let Some(derivation) = &price.derivation {
-        let by = price.shop.as_str();
-        let asked = match price.kind {
-            PriceKind::Offer => "asked".to_owned(),
-            kind => kind.words().to_owned(),
-        };
-        said.push(match by.strip_prefix("No ") {
-            Some(nobody) => format!("{asked}, no {nobody}: {derivation}"),
-            None => format!("{asked} by {by}: {derivation}"),
-        });
+        said.push(format!("{}: {derivation}", asked(price)));
     }
     if let Some(parcel) = price.parcel.filter(|_| part.count > 1) {
         let each = money(parcel.amount);
