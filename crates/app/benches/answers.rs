@@ -23,6 +23,10 @@ use localrig_plan::requirement::Requirement;
 use localrig_report::catalog::Shown;
 use localrig_simulate::workload::Workload;
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn plan(bench: &mut Criterion) {
     let text = localrig_world::requirement("home-office").unwrap();
     let home = Requirement::parse("home-office", text).unwrap();

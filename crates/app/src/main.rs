@@ -18,6 +18,11 @@ use crate::command::{Cli, Command};
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// A plan allocates a million small things on all cores: a tenth of its time less than with the
+/// allocator of the C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output { format: cli.format };

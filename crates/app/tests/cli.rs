@@ -229,7 +229,10 @@ shows!(
     a_cache_type_the_engine_lacks,
     ["estimate", "qwen3-8b", "--on", "RTX 3090", "--engine", "ollama", "--kv-type", "q5_0"]
 );
-shows!(fit_with_nothing, ["fit", "RTX 3090", "--context", "32k", "--speed", "5000"]);
+shows!(
+    fit_with_nothing,
+    ["fit", "RTX 3090", "--context", "32k", "--speed", "5000", "--as-of", "2026-11-21"]
+);
 shows!(plan_with_too_little_money, ["plan", "--budget", "100..200", "--as-of", "2026-11-21"]);
 shows!(unknown_kind, ["catalog", "list", "gpus"]);
 shows!(unknown_requirement, ["plan", "--require", "office"]);

@@ -117,6 +117,11 @@ pub fn step(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> S
     }
 }
 
+/// What contexts add to a step of a device that no power limit holds back and no host helps.
+pub(crate) fn context(run: &Run<'_>, constants: &Constants, depth: f64, streams: f64) -> f64 {
+    kv(run, constants, depth, streams) / f64::from(run.split.tensor)
+}
+
 /// `(a^p + b^p)^(1/p)`: two kinds of work that overlap the better the larger `p`.
 pub(crate) fn norm(a: f64, b: f64, p: f64) -> f64 {
     let (large, small) = if a > b { (a, b) } else { (b, a) };

@@ -351,7 +351,15 @@ impl Holding<'_> {
     /// # Errors
     /// As [`Holding::memory`].
     pub fn size(&self, ask: Ask) -> Result<Size, MemoryError> {
-        let parts = self.parts(ask)?;
+        self.size_with(ask, self.buffers(ask)?)
+    }
+
+    /// [`Holding::size`] with caches and compute buffers that are known.
+    ///
+    /// # Errors
+    /// As [`Holding::memory`].
+    pub fn size_with(&self, ask: Ask, buffers: Buffers) -> Result<Size, MemoryError> {
+        let parts = self.parts_with(ask, buffers)?;
         let total = parts.total();
         let exact = parts.weights + parts.kv + parts.state;
         Ok(Size {
@@ -363,21 +371,22 @@ impl Holding<'_> {
     }
 
     fn parts(&self, ask: Ask) -> Result<Parts, MemoryError> {
+        self.parts_with(ask, self.buffers(ask)?)
+    }
+
+    /// What contexts take and computing with them. Of engines that allocate cells it depends on the
+    /// machine in one thing only, whether its memory is unified.
+    ///
+    /// # Errors
+    /// As [`Holding::memory`].
+    pub fn buffers(&self, ask: Ask) -> Result<Buffers, MemoryError> {
         let engine = self.setup.engine;
         let allocation = self.allocation()?;
-        let unified = self.machine.is_unified();
-        let devices: u32 = self.machine.devices.iter().map(|device| device.count).sum();
-        // llama.cpp looks embeddings up on the host; on unified memory that is the same memory.
-        let weights = match allocation {
-            Allocation::Cells if !unified => self.weights.loaded - self.weights.lookup,
-            _ => self.weights.loaded,
-        };
-        let state = Bytes::new((state_bytes(self.layout) * ask.streams) as f64);
         let llama = self.cells(ask);
         let (context, graph) = match allocation {
             Allocation::Cells => {
                 let asked = GraphAsk { context: llama, outputs: ask.streams };
-                let graph = if unified {
+                let graph = if self.machine.is_unified() {
                     llama_graph(self.layout, asked, &Offload::none()).host
                 } else {
                     llama_graph(self.layout, asked, &Offload::full()).devices[0]
@@ -401,6 +410,20 @@ impl Holding<'_> {
                 (one * ask.streams as f64, graph)
             }
         };
+        Ok(Buffers { context, graph })
+    }
+
+    fn parts_with(&self, ask: Ask, buffers: Buffers) -> Result<Parts, MemoryError> {
+        let Buffers { context, graph } = buffers;
+        let allocation = self.allocation()?;
+        let unified = self.machine.is_unified();
+        let devices: u32 = self.machine.devices.iter().map(|device| device.count).sum();
+        // llama.cpp looks embeddings up on the host; on unified memory that is the same memory.
+        let weights = match allocation {
+            Allocation::Cells if !unified => self.weights.loaded - self.weights.lookup,
+            _ => self.weights.loaded,
+        };
+        let state = Bytes::new((state_bytes(self.layout) * ask.streams) as f64);
         let runtime = self.runtime()?;
         let count = f64::from(devices);
         let vision = self.vision(ask)?;
@@ -439,6 +462,15 @@ impl Holding<'_> {
         // The encoder's activations are not known; half the tower is allowed for.
         Ok(Estimate { value: bytes * 1.25, low: bytes, high: bytes * 1.5, basis: Basis::Modelled })
     }
+}
+
+/// What contexts take, and computing with them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Buffers {
+    /// KV cache and recurrent state of all streams.
+    context: Bytes,
+    /// Compute buffer of one device.
+    graph: Estimate<Bytes>,
 }
 
 /// What a model takes, in three parts.

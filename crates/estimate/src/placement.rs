@@ -156,7 +156,7 @@ pub fn place_weights(layout: &Layout, sizes: &[u64], offload: &Offload) -> Place
             Place::Output => sums.add(layout, tensor, output, bytes, BASE),
             Place::Layer(layer) => {
                 let home = homes[*layer as usize];
-                if tensor.is_routed_expert() {
+                if tensor.experts {
                     let kept = *layer < offload.host_expert_layers;
                     sums.add(layout, tensor, if kept { None } else { home }, bytes, EXPERTS);
                 } else {
@@ -262,7 +262,7 @@ impl Sums<'_> {
 /// Whether `--split-mode row` cuts a tensor: matrices that a plain product uses.
 /// Source: llama.cpp `ggml_backend_cuda_device_supports_op` on split buffers.
 fn is_cut_by_rows(tensor: &Tensor) -> bool {
-    tensor.shape.len() == 2 && !tensor.is_routed_expert() && tensor.place != Place::Input
+    tensor.shape.len() == 2 && !tensor.experts && tensor.place != Place::Input
 }
 
 /// Cutting matrices between devices (`--split-mode tensor`).

@@ -53,6 +53,15 @@ pub fn prefill(run: &Run<'_>, constants: &Constants, tokens: f64, depth: f64) ->
     }
 }
 
+/// What a cached context adds to a prompt, on a device that no power limit holds back and no host
+/// helps.
+pub(crate) fn context(run: &Run<'_>, constants: &Constants, tokens: f64, depth: f64) -> f64 {
+    let at = |depth: f64| attention(run, constants, tokens, depth);
+    let chunk = run.chunk_tokens.min(tokens).max(1.0);
+    let chunks = (tokens / chunk).max(1.0);
+    (at(depth) - at(0.0)) / f64::from(run.split.tensor) / pipeline(run, constants, chunks)
+}
+
 /// Chunks pass the stages of a layer split like parts on a line: with `n` stages and `m` chunks the
 /// line is busy `n m / (n + m - 1)` times one stage's share, of which an engine reaches a part.
 fn pipeline(run: &Run<'_>, constants: &Constants, chunks: f64) -> f64 {

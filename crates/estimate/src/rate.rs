@@ -41,16 +41,11 @@ pub struct Rates {
 /// doubles it. A definition of the standard, no product's figure: PCI-SIG base specifications.
 const PCIE_3_LANE: f64 = 0.985e9;
 
-/// The rates of a device under an engine that computes in `kind`.
+/// The rates of a device under an engine that computes in `kind`, whatever the weights are.
 ///
 /// # Errors
 /// When the data sheet lacks the bandwidth, or every arithmetic rate.
-pub fn rates(
-    catalog: &Catalog,
-    device: &Device<'_>,
-    kind: Peak,
-    native: Option<&str>,
-) -> Result<Rates, MissingFact> {
+pub fn rates(catalog: &Catalog, device: &Device<'_>, kind: Peak) -> Result<Rates, MissingFact> {
     let (id, gpu) = (device.id, device.gpu);
     let bandwidth = bandwidth(id, gpu)?;
     let of_siblings = |read: &dyn Fn(&Id, &Gpu) -> Option<FlopsPerSec>| {
@@ -62,18 +57,38 @@ pub fn rates(
     let (attention, basis) = matrix_of(id, gpu).or_else(|error| {
         assumed(of_siblings(&|id, gpu| Some(matrix_of(id, gpu).ok()?.0)), error)
     })?;
-    let (matrix, basis) = peak(catalog, id, gpu, kind, native).unwrap_or((attention, basis));
     let shader = shader(id, gpu)
         .or_else(|error| of_siblings(&|id, gpu| shader(id, gpu).ok()).ok_or(error))?;
     Ok(Rates {
         bandwidth: bandwidth.get(),
         shader: shader.get(),
-        matrix: matrix.get(),
+        matrix: attention.get(),
         attention: attention.get(),
         pcie: pcie(device).ok().map(BytesPerSec::get),
         rated_power: gpu.board.tdp_w.map(localrig_facts::unit::Watts::get),
         basis,
     })
+}
+
+impl Rates {
+    /// The same for weights in a number format that the device may compute in.
+    #[must_use]
+    pub fn of_weights(
+        self,
+        catalog: &Catalog,
+        device: &Device<'_>,
+        kind: Peak,
+        native: Option<&str>,
+    ) -> Self {
+        // Other kinds of engines compute in their own format.
+        if native.is_none() || kind != Peak::Fp16 {
+            return self;
+        }
+        match peak(catalog, device.id, device.gpu, kind, native) {
+            Ok((matrix, basis)) => Self { matrix: matrix.get(), basis, ..self },
+            Err(_) => self,
+        }
+    }
 }
 
 /// Median of a rate over the bandwidth among devices of the same generation: what stands in for a

@@ -10,7 +10,7 @@ use localrig_facts::{Catalog, CatalogError, Id};
 
 use crate::calibration::{Calibration, Measured, Placed, Seen, Site, place, place_on_cpu};
 use crate::parameter::Constants;
-use crate::rate::MissingFact;
+use crate::rate::{MissingFact, Rates, rates};
 
 /// Why a machine cannot run a model this way.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -148,6 +148,8 @@ pub struct Place<'a> {
     pub placed: Placed<'a>,
     /// The constants.
     pub constants: Constants,
+    /// What the device offers it, or what of that is not known.
+    pub rates: Result<Rates, MissingFact>,
     /// What of it has been measured.
     pub measured: Measured,
     /// Whether any of its generation has, with one stream and an empty context.
@@ -311,6 +313,7 @@ fn place_on<'a>(
     let seen = measured.seen(Phase::Decode, 0, 1);
     Ok(Place {
         constants: calibration.constants(&placed.site),
+        rates: rates(catalog, device, placed.peak),
         own_rows: calibration.own_rows(&placed.site),
         measured,
         seen,

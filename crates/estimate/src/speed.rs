@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use crate::architecture::Heads;
 use crate::calibration::{Level, Measured, Seen};
-use crate::decode::{Step, step};
+use crate::decode::{self, Step, step};
 use crate::fit::interval::{Kind, half_width, stratum};
 use crate::link::taken_for;
 use crate::memory::Offloaded;
 use crate::parameter::{Constants, Parameter};
-use crate::prefill::prefill;
+use crate::prefill::{self, prefill};
 use crate::processor::{self, whole};
-use crate::rate::{MissingFact, Rates, pcie, rates};
+use crate::rate::{MissingFact, Rates, pcie};
 use crate::run::{Host, HostBandwidth, Link, Run, Split};
 use crate::setup::{OnCpu, Setup, SpeedError};
 use crate::work::Work;
@@ -139,7 +139,8 @@ impl<'a> Pace<'a> {
         for (device, place) in machine.devices.iter().zip(&setup.places) {
             let class = place.placed.class;
             let native = work.native.as_deref();
-            let rates = rates(catalog, device, place.placed.peak, native)?;
+            let rates = place.rates.clone()?;
+            let rates = rates.of_weights(catalog, device, place.placed.peak, native);
             let sliced =
                 alike && class.parallel == DefaultSplit::Tensor && device.count.is_power_of_two();
             let slices = sliced && work.heads.cut_into(device.count);
@@ -327,6 +328,29 @@ impl<'a> Pace<'a> {
         sum.link += handover;
         sum.total += handover;
         sum
+    }
+
+    /// What the contexts of `streams` streams add to a step of theirs, in seconds.
+    pub fn context(&self, depth: f64, streams: f64) -> f64 {
+        if self.cpu.is_some() || self.offloaded.is_some() {
+            return self.step(depth, streams).total - self.step(0.0, streams).total;
+        }
+        let parts = self.stages.iter().map(|stage| {
+            decode::context(&stage.run(self.work), &stage.constants, depth, streams) * stage.share
+        });
+        parts.sum()
+    }
+
+    /// What a cached context adds to reading a prompt, in seconds.
+    pub fn prompt_context(&self, tokens: f64, depth: f64) -> f64 {
+        if self.cpu.is_some() || self.offloaded.is_some() {
+            return self.prompt(tokens, depth) - self.prompt(tokens, 0.0);
+        }
+        let parts = self.stages.iter().map(|stage| {
+            let run = stage.run(self.work);
+            prefill::context(&run, &stage.constants, tokens, depth) * stage.share
+        });
+        parts.sum()
     }
 
     /// Generation speed of each of `streams` streams at a depth.

@@ -87,7 +87,7 @@ pub(crate) fn weights_of(layout: &Layout, recipe: &Recipe<'_>, types: &[&TensorT
             sums.head_parameters += elements;
         } else if tensor.is_lookup() {
             sums.lookup += bytes;
-        } else if tensor.is_routed_expert() {
+        } else if tensor.experts {
             sums.experts += bytes;
             sums.expert_parameters += elements;
         } else {

@@ -129,7 +129,7 @@ impl Work {
             let sums = &mut kernels[kind.kernel.index()];
             let (into, count) = if head {
                 (&mut sums.head, &mut sums.head_parameters)
-            } else if tensor.is_routed_expert() {
+            } else if tensor.experts {
                 (&mut sums.experts, &mut sums.expert_parameters)
             } else {
                 (&mut sums.base, &mut sums.base_parameters)

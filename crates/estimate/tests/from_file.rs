@@ -278,7 +278,7 @@ fn header(layout: &Layout, architecture: &Architecture, model: &Model) -> ModelF
     }
     let tensors = layout.tensors.iter().map(|tensor| FileTensor {
         name: tensor.full_name(),
-        shape: tensor.shape.clone(),
+        shape: tensor.shape.to_vec(),
         kind: "bf16".to_owned(),
         bytes: tensor.elements() * 2,
     });

@@ -73,7 +73,7 @@ fn stack_of(
     let (id, gpu) = catalog.get_in::<Gpu>(gpu).unwrap();
     let placed = place(catalog, engine, stack, id, gpu, "").unwrap();
     let device = Device { id, gpu, memory: Bytes::ZERO, count: 1, slot: PcieSlot::default() };
-    let rates = rates(catalog, &device, placed.peak, None).unwrap();
+    let rates = rates(catalog, &device, placed.peak).unwrap();
     (rates, calibration.constants(&placed.site))
 }
 

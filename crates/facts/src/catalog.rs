@@ -271,12 +271,15 @@ impl Catalog {
         self.all::<T>()?.get_key_value(id.as_str()).ok_or(CatalogError::Missing { id })
     }
 
-    /// The one entry of a kind that a forgiving name means.
+    /// The one entry of a kind that an id or a forgiving name means.
     ///
     /// # Errors
     /// When no entry or several have that name.
     pub fn find<T: Entry>(&self, query: &str) -> Result<(&Id, &T), CatalogError> {
         let table = self.all::<T>()?;
+        if let Some(found) = table.get_key_value(query) {
+            return Ok(found);
+        }
         let candidates: Vec<_> = table
             .iter()
             .map(|(id, entry)| Candidate {

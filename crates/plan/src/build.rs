@@ -197,7 +197,12 @@ impl<'a> Shelf<'a> {
             cpus: offered(market, market.catalog.all()?),
             boards: offered(market, market.catalog.all()?),
             kits: kits(market)?,
-            psus: offered(market, market.catalog.all()?),
+            psus: {
+                // The cheapest first.
+                let mut psus = offered(market, market.catalog.all()?);
+                psus.sort_by_key(|psu| (psu.cost(1), psu.id));
+                psus
+            },
             cases: offered(market, market.catalog.all()?),
             coolers: offered(market, market.catalog.all()?),
             disks: disks(market)?,
@@ -244,8 +249,15 @@ impl<'a> Shelf<'a> {
         let disk = commodity(disks.map(|disk| (disk, 1)))
             .map(|(disk, _)| disk)
             .ok_or(NoBase { missing: "SSD" })?;
+        let adapters = &self.constants.adapters;
+        let plugged: Vec<(&Offered<'a, Psu>, Outcome)> = self
+            .psus
+            .iter()
+            .map(|psu| (psu, check::plugs(cards, psu.part, adapters).outcome))
+            .filter(|(_, plugs)| *plugs <= Outcome::Warn)
+            .collect();
         let supplies: Vec<Option<&Offered<'a, Psu>>> =
-            self.cpus.iter().map(|cpu| self.supply(cards, cpu.part)).collect();
+            self.cpus.iter().map(|cpu| self.supply(cards, cpu.part, &plugged)).collect();
         let cases: Vec<usize> = (0..self.cases.len())
             .filter(|case| check::length(cards, self.cases[*case].part).outcome != Outcome::Fail)
             .collect();
@@ -318,18 +330,21 @@ impl<'a> Shelf<'a> {
         commodity(kits)
     }
 
-    /// The cheapest supply, with headroom where that is worth its price.
-    fn supply(&self, cards: &[&Gpu], cpu: &Cpu) -> Option<&Offered<'a, Psu>> {
+    /// The cheapest supply, with headroom where that is worth its price, of those that have the
+    /// plugs, in the order of their prices.
+    fn supply<'s>(
+        &self,
+        cards: &[&Gpu],
+        cpu: &Cpu,
+        plugged: &[(&'s Offered<'a, Psu>, Outcome)],
+    ) -> Option<&'s Offered<'a, Psu>> {
         /// How many times the price of a tight supply a roomy one may cost.
         const WORTH: i64 = 3;
-        let outcome = |psu: &Psu| {
-            check::supply(cards, cpu, self.constants.rest_w, psu)
-                .outcome
-                .max(check::plugs(cards, psu, &self.constants.adapters).outcome)
-        };
+        let rest = self.constants.rest_w;
         let cheapest = |least: Outcome| {
-            let fitting = self.psus.iter().filter(move |psu| outcome(psu.part) <= least);
-            fitting.min_by_key(|psu| (psu.cost(1), psu.id))
+            let holds = |psu| check::supply(cards, cpu, rest, psu).outcome <= least;
+            let mut fitting = plugged.iter().filter(|(_, plugs)| *plugs <= least);
+            fitting.find(|(psu, _)| holds(psu.part)).map(|(psu, _)| *psu)
         };
         let (roomy, tight) = (cheapest(Outcome::NotChecked), cheapest(Outcome::Warn)?);
         // A supply without headroom is no bargain, so one that passes goes first; but not one of

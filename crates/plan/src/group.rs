@@ -2,11 +2,15 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use localrig_estimate::memory::{Ask, Holding, Setting, Size, margin, usable};
+use localrig_estimate::memory::{
+    Ask, Buffers, Holding, MemoryError, Setting, Size, margin, usable,
+};
 use localrig_estimate::setup::Setup;
 use localrig_estimate::speed::Pace;
+use localrig_estimate::work::Work;
+use localrig_facts::engine::{Allocation, Engine};
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::unit::{Bytes, Seconds, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate, Id};
@@ -116,6 +120,9 @@ pub(crate) struct GroupFits<'a> {
     pub(crate) fits: Vec<Vec<Fit<'a>>>,
     /// How models share a device.
     pub(crate) sharing: Sharing,
+    /// For each role and each option of an earlier role, by the earlier role and the place of its
+    /// option: the place of the same among the role's own options, if it is one of them.
+    pub(crate) shared: Vec<Vec<Vec<Option<usize>>>>,
     /// Why a role has no option.
     lacking: Vec<Option<Unplaced>>,
     /// What choices of models on it come to.
@@ -141,12 +148,19 @@ impl<'a> Groups<'a> {
                 }
             }
         }
+        let common = Common {
+            catalog,
+            requirement,
+            shifts,
+            options,
+            weights: &weights,
+            sharing,
+            buffers: KnownBuffers::new(options),
+        };
         let by_key = wanted
             .into_par_iter()
             .map(|(key, machine)| {
-                let group = (machine, key.1);
-                let fits =
-                    GroupFits::new(catalog, requirement, shifts, options, group, &weights, sharing);
+                let fits = GroupFits::new(&common, machine, key.1);
                 (key, fits)
             })
             .collect();
@@ -337,19 +351,58 @@ pub(crate) fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
     Machine { name, devices, cpu: None, system: None, units: 1 }
 }
 
+/// What all groups have in common.
+struct Common<'s, 'a> {
+    catalog: &'a Catalog,
+    requirement: &'s Requirement,
+    shifts: &'s [Shift],
+    options: &'a [Vec<ModelOption<'a>>],
+    weights: &'s Weights,
+    sharing: Sharing,
+    buffers: KnownBuffers,
+}
+
+/// Caches and compute buffers of every option of every role, worked out once for all groups that
+/// they are the same on: those with as many copies, and unified memory or not.
+struct KnownBuffers(Vec<Vec<[OnceLock<Buffers>; 2 * MOST_COPIES]>>);
+
+/// Copies up to which buffers are kept: beyond them there are few groups.
+const MOST_COPIES: usize = 4;
+
+impl KnownBuffers {
+    fn new(options: &[Vec<ModelOption<'_>>]) -> Self {
+        let none = |_: &ModelOption<'_>| std::array::from_fn(|_| OnceLock::new());
+        Self(options.iter().map(|role| role.iter().map(none).collect()).collect())
+    }
+
+    /// The buffers of an option, by its role and its place.
+    fn get(
+        &self,
+        (role, option): (usize, usize),
+        copies: u32,
+        holding: &Holding<'_>,
+        ask: Ask,
+    ) -> Result<Buffers, MemoryError> {
+        // Those of other engines depend on more.
+        let alike = holding.setup.engine.memory.allocation == Some(Allocation::Cells);
+        let kind = 2 * (copies as usize - 1) + usize::from(holding.machine.is_unified());
+        let Some(known) = self.0[role][option].get(kind).filter(|_| alike) else {
+            return holding.buffers(ask);
+        };
+        if let Some(buffers) = known.get() {
+            return Ok(*buffers);
+        }
+        let buffers = holding.buffers(ask)?;
+        Ok(*known.get_or_init(|| buffers))
+    }
+}
+
 impl<'a> GroupFits<'a> {
-    fn new(
-        catalog: &'a Catalog,
-        requirement: &Requirement,
-        shifts: &[Shift],
-        options: &'a [Vec<ModelOption<'a>>],
-        (machine, copies): (Machine<'a>, u32),
-        weights: &Weights,
-        sharing: Sharing,
-    ) -> Self {
+    fn new(common: &Common<'_, 'a>, machine: Machine<'a>, copies: u32) -> Self {
+        let Common { requirement, shifts, options, weights, sharing, .. } = *common;
         let of_copy = |role: &Role| role.streams.div_ceil(u64::from(copies));
         let streams: u64 = requirement.roles.iter().map(of_copy).sum();
-        let mut setups = Setups::new(catalog, &machine);
+        let mut setups = Setups::new(common, &machine, copies);
         let (mut fits, mut lacking) = (Vec::new(), Vec::new());
         for (index, role) in requirement.roles.iter().enumerate() {
             let (mut own, mut unfit) = (Vec::new(), Unfits::default());
@@ -359,18 +412,19 @@ impl<'a> GroupFits<'a> {
             let mut small: Option<&ModelOption<'a>> = None;
             // Of those that do not fit even alone, the one that takes least: it says what is missing.
             let mut too_large: Option<Draft<'a>> = None;
-            for option in &options[index] {
+            for (place, option) in options[index].iter().enumerate() {
                 if small.is_some_and(|other| option.is_same_but_cache(other)) {
                     continue;
                 }
                 let least = too_large.as_ref().map_or(f64::INFINITY, Draft::value);
-                match setups.draft(option, of_copy(role), least) {
+                match setups.draft((index, place), option, of_copy(role), least) {
                     Ok(None) => {}
                     Ok(Some(mut draft)) => {
                         let little = draft.size.context < draft.usable * LITTLE_CACHE;
                         small = little.then_some(option);
-                        let crowded = draft.pace.decode(u64::from(demand.depth), of_copy(role));
-                        let speed = crowded.per_stream_tok_per_s.value;
+                        let crowded =
+                            draft.pace.step(f64::from(demand.depth), of_copy(role) as f64);
+                        let speed = TokensPerSec::new(1.0 / crowded.total);
                         draft.worth = role_value(requirement, index, option, (speed, 1.0), weights);
                         if draft.fits {
                             own.push(draft);
@@ -388,25 +442,28 @@ impl<'a> GroupFits<'a> {
             let streams = u32::try_from(streams).unwrap_or(u32::MAX);
             let mut kept: Vec<Fit<'a>> = Vec::with_capacity(own.len());
             for draft in own {
-                match setups.fit(draft, streams) {
-                    Ok(mut fit) => {
-                        let has_slots = fit.option.has_slots();
-                        let server = [Load { steps: &fit.steps, devices: &[0], has_slots }];
-                        let load = loads(&server, sharing, &[demand])[0];
-                        fit.solo = (load.loaded, shift.in_time(place, load.first));
-                        fit.near = role.nearness(load.loaded);
-                        fit.worth = role_value(requirement, index, fit.option, fit.solo, weights);
-                        kept.push(fit);
-                    }
-                    Err(reason) => unfit.add(reason),
-                }
+                let mut fit = setups.fit(draft, streams);
+                let has_slots = fit.option.has_slots();
+                let server = [Load { steps: &fit.steps, devices: &[0], has_slots }];
+                let load = loads(&server, sharing, &[demand])[0];
+                fit.solo = (load.loaded, shift.in_time(place, load.first));
+                fit.near = role.nearness(load.loaded);
+                fit.worth = role_value(requirement, index, fit.option, fit.solo, weights);
+                kept.push(fit);
             }
             kept.sort_by(|a, b| b.worth.total_cmp(&a.worth));
             lacking.push(kept.is_empty().then(|| unfit.summary(&role.name, setups.usable())));
             fits.push(kept);
         }
-        Self { machine, copies, fits, sharing, lacking, known: Known::default() }
+        let shared = (0..fits.len()).map(|role| shared_with(&fits[..role], &fits[role])).collect();
+        Self { machine, copies, fits, sharing, shared, lacking, known: Known::default() }
     }
+}
+
+/// For each option of each earlier role the place of the same among the own ones.
+fn shared_with(earlier: &[Vec<Fit<'_>>], own: &[Fit<'_>]) -> Vec<Vec<Option<usize>>> {
+    let of = |other: &Fit<'_>| own.iter().position(|fit| fit.option.is_same_model(other.option));
+    earlier.iter().map(|others| others.iter().map(of).collect()).collect()
 }
 
 /// The first shift a role works in, and its place there.
@@ -418,17 +475,19 @@ fn place_of(shifts: &[Shift], role: usize) -> (&Shift, usize) {
 
 /// Engines on one group of devices: whether and how each runs there is worked out once.
 struct Setups<'m, 'a> {
-    catalog: &'a Catalog,
+    common: &'m Common<'m, 'a>,
     machine: &'m Machine<'a>,
-    known: BTreeMap<&'a Id, Result<(Setup<'a>, Bytes), Unfit>>,
+    copies: u32,
+    known: BTreeMap<*const Engine, Result<(Setup<'a>, Bytes), Unfit>>,
     /// Roles and types of the KV cache have models on engines in common.
-    paces: BTreeMap<Ran<'a>, Arc<Pace<'a>>>,
+    paces: BTreeMap<Ran, Arc<Pace<'a>>>,
     /// The same with the vision tower or without it.
-    tables: BTreeMap<(Ran<'a>, bool), Arc<StepTable>>,
+    tables: BTreeMap<(Ran, bool), Arc<StepTable>>,
 }
 
-/// What is run: a model, in a format, on an engine.
-type Ran<'a> = [&'a Id; 3];
+/// What is run: a model in a format, and the engine. Options have both in common, so where they lie
+/// tells them apart as well as their names would and in far less time.
+type Ran = (*const Work, *const Engine);
 
 /// Why an option does not run on a group.
 #[derive(Clone)]
@@ -476,9 +535,9 @@ impl Unfits {
 }
 
 impl<'m, 'a> Setups<'m, 'a> {
-    fn new(catalog: &'a Catalog, machine: &'m Machine<'a>) -> Self {
+    fn new(common: &'m Common<'m, 'a>, machine: &'m Machine<'a>, copies: u32) -> Self {
         let (known, paces, tables) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { catalog, machine, known, paces, tables }
+        Self { common, machine, copies, known, paces, tables }
     }
 
     /// The most that any engine may use of the group's memory.
@@ -487,18 +546,20 @@ impl<'m, 'a> Setups<'m, 'a> {
         known.map(|(_, usable)| *usable).fold(Bytes::ZERO, Bytes::max)
     }
 
-    /// What an option takes and gives on the group with some of the role's streams, or why it does
+    /// What an option takes and gives on the group with some of the role's streams, `place` telling
+    /// its role and which of the role's options it is; or why it does
     /// not run there; `None` when it does not fit even alone and takes no less than `least`, what
     /// another such one takes.
     fn draft(
         &mut self,
+        place: (usize, usize),
         option: &'a ModelOption<'a>,
         streams: u64,
         least: f64,
     ) -> Result<Option<Draft<'a>>, Unfit> {
-        let (catalog, machine) = (self.catalog, self.machine);
+        let (catalog, machine) = (self.common.catalog, self.machine);
         // An engine reads all formats it is offered with, so the format does not matter here.
-        let known = self.known.entry(option.engine_id).or_insert_with(|| {
+        let known = self.known.entry(std::ptr::from_ref(option.engine)).or_insert_with(|| {
             let setup =
                 Setup::new(catalog, option.engine_id, option.engine, machine, option.format)
                     .map_err(|error| Unfit::Engine(error.to_string()))?;
@@ -517,7 +578,9 @@ impl<'m, 'a> Setups<'m, 'a> {
             weights: &option.work.weights,
             setting: &Setting::OWN,
         };
-        let size = holding.size(Ask { streams, ..option.ask }).map_err(other)?;
+        let ask = Ask { streams, ..option.ask };
+        let buffers = self.common.buffers.get(place, self.copies, &holding, ask);
+        let size = buffers.and_then(|buffers| holding.size_with(ask, buffers)).map_err(other)?;
         let fits = holds(*usable, size.value(), size.high());
         if !fits && size.value().get() >= least {
             return Ok(None);
@@ -533,17 +596,17 @@ impl<'m, 'a> Setups<'m, 'a> {
     }
 
     /// The fit of a draft, with the times of steps of up to this many streams.
-    fn fit(&mut self, draft: Draft<'a>, streams: u32) -> Result<Fit<'a>, Unfit> {
+    fn fit(&mut self, draft: Draft<'a>, streams: u32) -> Fit<'a> {
         let Draft { option, size, usable, pace, worth, .. } = draft;
         let tower = tower(option.model).filter(|_| option.ask.vision);
         let steps = match self.tables.entry((ran(option), tower.is_some())) {
             Entry::Occupied(known) => known.get().clone(),
             Entry::Vacant(place) => {
-                let table = step_table(&pace, &option.work, tower, streams).map_err(other)?;
+                let table = step_table(&pace, &option.work, tower, streams);
                 place.insert(Arc::new(table)).clone()
             }
         };
-        Ok(Fit {
+        Fit {
             option,
             weights: size.weights,
             context: size.context,
@@ -556,12 +619,12 @@ impl<'m, 'a> Setups<'m, 'a> {
             solo: (TokensPerSec::ZERO, 0.0),
             near: 1.0,
             worth,
-        })
+        }
     }
 }
 
-fn ran<'a>(option: &ModelOption<'a>) -> Ran<'a> {
-    [option.id, option.format_id, option.engine_id]
+fn ran(option: &ModelOption<'_>) -> Ran {
+    (Arc::as_ptr(&option.work), std::ptr::from_ref(option.engine))
 }
 
 fn other(error: impl std::fmt::Display) -> Unfit {

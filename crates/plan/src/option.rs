@@ -65,16 +65,15 @@ impl ModelOption<'_> {
         format!("{} {} on {}{cache}", self.model.name, self.format.name, self.engine.name)
     }
 
-    /// Whether two roles could be served by one loaded model.
+    /// Whether two roles of a requirement could be served by one loaded model.
     pub fn is_same_model(&self, other: &Self) -> bool {
         self.is_same_but_cache(other) && self.ask.kv == other.ask.kv
     }
 
-    /// Whether two options differ in nothing but the type of the KV cache.
+    /// Whether two options of one requirement differ in nothing but the type of the KV cache.
     pub fn is_same_but_cache(&self, other: &Self) -> bool {
-        self.id == other.id
-            && self.format_id == other.format_id
-            && self.engine_id == other.engine_id
+        // Model and format have their demands in common.
+        Arc::ptr_eq(&self.work, &other.work) && std::ptr::eq(self.engine, other.engine)
     }
 }
 

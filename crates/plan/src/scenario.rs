@@ -285,7 +285,7 @@ fn add<'a>(
             _ => u32::try_from(ask.streams).unwrap_or(u32::MAX),
         };
         let bytes = fixed + if pool { least } else { size.context };
-        let steps = step_table(&pace, &work, tower(model).filter(|_| ask.vision), most)?;
+        let steps = step_table(&pace, &work, tower(model).filter(|_| ask.vision), most);
         let swaps = rules.engine.scheduler.loads_on_demand;
         let total: Bytes = group.iter().map(|unit| units[*unit as usize].memory).sum();
         for unit in group.iter().map(|unit| *unit as usize) {

@@ -116,7 +116,7 @@ impl<'s, 'a> Search<'s, 'a> {
         let mut any = false;
         for main in 0..self.fits[0].len() {
             let (mut own, floor) = (None, best.floor());
-            self.go_on(&mut Vec::new(), 0.0, Choice::Own(main), &mut own, floor);
+            self.go_on(&mut Vec::new(), (0.0, 1.0), Choice::Own(main), &mut own, floor);
             if let Some((value, choice)) = own {
                 any = true;
                 best.add(self.assignment(&choice, value));
@@ -142,9 +142,7 @@ impl<'s, 'a> Search<'s, 'a> {
             let mut choice = vec![Choice::Own(main)];
             for role in 1..self.fits.len() {
                 let own = smallest(role);
-                let shared = self
-                    .shared_option(role, self.fits[0][main].option)
-                    .filter(|_| self.can_share(0, role, &choice));
+                let shared = self.shared(0, &choice, role).map(|own| &self.fits[role][own]);
                 let own_value = self.fits[role][own].value();
                 choice.push(match shared {
                     Some(shared) if shared.context.get() < own_value => Choice::SharedWith(0),
@@ -160,12 +158,13 @@ impl<'s, 'a> Search<'s, 'a> {
         Bytes::new((0..self.fits[0].len()).map(needed).fold(f64::INFINITY, f64::min))
     }
 
-    /// Depth-first over the roles; `hope` is the most that the choices so far can give. Branches
-    /// that cannot beat the best, or the floor, are cut.
+    /// Depth-first over the roles; `hope` is the most points that the choices so far can give, and how
+    /// near they can come to their minimum speeds. Branches that cannot beat the best, or the floor,
+    /// are cut.
     fn go(
         &self,
         choice: &mut Vec<Choice>,
-        hope: f64,
+        mut hope: (f64, f64),
         best: &mut Option<(f64, Vec<Choice>)>,
         floor: f64,
     ) {
@@ -180,15 +179,14 @@ impl<'s, 'a> Search<'s, 'a> {
         // The roles so far slow each other down, and further ones do not make them faster: less than
         // each would have for itself, this often leaves nothing to hope for.
         if role > 1 {
-            let (points, near) = self.so_far(choice);
-            let most = best.as_ref().map_or(floor, |(most, _)| *most);
-            if worth_of(points + self.hopes[role], near * self.nears[role]) <= most {
+            hope = self.so_far(choice);
+            if !self.is_open(hope, role, best.as_ref(), floor) {
                 return;
             }
         }
         // Sharing an earlier role's model costs no weights.
         let shareable: Vec<usize> =
-            (0..role).filter(|earlier| self.can_share(*earlier, role, choice)).collect();
+            (0..role).filter(|earlier| self.shared(*earlier, choice, role).is_some()).collect();
         for earlier in shareable {
             self.go_on(choice, hope, Choice::SharedWith(earlier), best, floor);
         }
@@ -212,7 +210,7 @@ impl<'s, 'a> Search<'s, 'a> {
     fn go_on(
         &self,
         choice: &mut Vec<Choice>,
-        hope: f64,
+        hope: (f64, f64),
         one: Choice,
         best: &mut Option<(f64, Vec<Choice>)>,
         floor: f64,
@@ -220,10 +218,9 @@ impl<'s, 'a> Search<'s, 'a> {
         let role = choice.len();
         choice.push(one);
         // What a model gives a role that has it to itself is the most that it gives it among others.
-        let hope = hope + self.fit_of(choice, role).worth;
-        let most = best.as_ref().map_or(floor, |(most, _)| *most);
-        let near = (0..=role).map(|role| self.fit_of(choice, role).near).product::<f64>();
-        if worth_of(hope + self.hopes[role + 1], near * self.nears[role + 1]) <= most {
+        let fit = self.fit_of(choice, role);
+        let hope = (hope.0 + fit.worth, hope.1 * fit.near);
+        if !self.is_open(hope, role + 1, best.as_ref(), floor) {
             choice.pop();
             return;
         }
@@ -238,6 +235,18 @@ impl<'s, 'a> Search<'s, 'a> {
         choice.pop();
     }
 
+    /// Whether the roles from `next` on can make something better of what those before them may give.
+    fn is_open(
+        &self,
+        (points, near): (f64, f64),
+        next: usize,
+        best: Option<&(f64, Vec<Choice>)>,
+        floor: f64,
+    ) -> bool {
+        let most = best.map_or(floor, |(most, _)| *most);
+        worth_of(points + self.hopes[next], near * self.nears[next]) > most
+    }
+
     fn group_of(&self, role: usize) -> usize {
         self.cut.group_of[role]
     }
@@ -250,25 +259,20 @@ impl<'s, 'a> Search<'s, 'a> {
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// Whether a role may use an earlier role's loaded model: it must be among its own options.
-    fn can_share(&self, earlier: usize, role: usize, choice: &[Choice]) -> bool {
-        let Choice::Own(option) = choice[earlier] else { return false };
-        let other = self.fits[earlier][option].option;
-        self.group_of(earlier) == self.group_of(role) && self.shared_option(role, other).is_some()
-    }
-
-    fn shared_option(&self, role: usize, other: &ModelOption<'_>) -> Option<&Fit<'a>> {
-        self.fits[role].iter().find(|fit| fit.option.is_same_model(other))
+    /// An earlier role's loaded model among a role's own options, if the role may use it.
+    fn shared(&self, earlier: usize, choice: &[Choice], role: usize) -> Option<usize> {
+        let Choice::Own(option) = choice[earlier] else { return None };
+        let group = self.group_of(role);
+        let known = || self.groups[group].shared[role][earlier][option];
+        (self.group_of(earlier) == group).then(known).flatten()
     }
 
     fn fit_of(&self, choice: &[Choice], role: usize) -> &Fit<'a> {
-        match choice[role] {
-            Choice::Own(option) => &self.fits[role][option],
-            Choice::SharedWith(earlier) => {
-                let other = self.fit_of(choice, earlier).option;
-                self.shared_option(role, other).unwrap_or(&self.fits[role][0])
-            }
-        }
+        let own = match choice[role] {
+            Choice::Own(option) => option,
+            Choice::SharedWith(earlier) => self.shared(earlier, choice, role).unwrap_or(0),
+        };
+        &self.fits[role][own]
     }
 
     /// Bytes taken in a group: value and high end.

@@ -15,18 +15,12 @@ use localrig_simulate::step::{StepTable, Uncertainty};
 use localrig_simulate::workload::Workload;
 
 fn table() -> StepTable {
-    let Ok(table) = StepTable::new(
-        4,
-        Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 },
-        Seconds::ZERO,
-        |depth, streams| {
-            Ok::<_, std::convert::Infallible>(Seconds::us(
-                6_000.0 + 200.0 * streams + 0.02 * depth * streams,
-            ))
-        },
-        |tokens, depth| Ok(Seconds::us(2_000.0 + 150.0 * tokens + tokens * depth / 5_000.0)),
-    );
-    table
+    let decode =
+        |depth: f64, streams: f64| Seconds::us(6_000.0 + 200.0 * streams + 0.02 * depth * streams);
+    let prefill =
+        |tokens: f64, depth: f64| Seconds::us(2_000.0 + 150.0 * tokens + tokens * depth / 5_000.0);
+    let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 };
+    StepTable::new(4, uncertainty, Seconds::ZERO, &(decode, prefill))
 }
 
 fn scenario() -> Scenario {

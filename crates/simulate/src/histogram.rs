@@ -16,15 +16,15 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Counts a duration.
-    pub fn add(&mut self, value: Nanos) {
+    /// Counts a duration so many times.
+    pub fn add(&mut self, value: Nanos, times: u64) {
         let index = bucket(value.get());
         if index >= self.counts.len() {
             self.counts.resize(index + 1, 0);
         }
-        self.counts[index] += 1;
-        self.total += 1;
-        self.sum += u128::from(value.get());
+        self.counts[index] += times;
+        self.total += times;
+        self.sum += u128::from(value.get()) * u128::from(times);
     }
 
     /// Adds all of another one.
@@ -98,7 +98,7 @@ mod tests {
         ) {
             let mut histogram = Histogram::default();
             for value in &values {
-                histogram.add(Nanos::new(*value));
+                histogram.add(Nanos::new(*value), 1);
             }
             let mut sorted = values.clone();
             sorted.sort_unstable();

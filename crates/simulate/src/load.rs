@@ -9,7 +9,7 @@
 use localrig_facts::unit::{Seconds, Tokens, TokensPerSec};
 
 use crate::sharing::Sharing;
-use crate::step::StepTable;
+use crate::step::{StepTable, StepsAt};
 use crate::workload::distribution::Distribution;
 use crate::workload::{Role, Workload};
 
@@ -38,6 +38,20 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// Requests per second when prompt and answer take so many seconds.
+    fn rate(&self, whole: f64) -> f64 {
+        match self.streams {
+            Some(streams) => streams / (whole + self.pause.get()),
+            None => self.rate_per_s,
+        }
+    }
+
+    /// Streams that generate at a time, with so many requests and seconds between tokens.
+    fn generating(&self, rate: f64, gap: f64) -> f64 {
+        let limit = self.streams.unwrap_or(f64::INFINITY);
+        (rate * self.output * gap).min(limit).min(1_024.0)
+    }
+
     /// What one of several copies of the model sees of it.
     #[must_use]
     pub fn over(self, copies: f64) -> Self {
@@ -79,6 +93,11 @@ pub struct RoleLoad {
 
 /// Most rounds until the cycles have settled.
 const ROUNDS: u32 = 30;
+/// How far a cycle goes in a round towards what the round finds: most of the way, and where that has
+/// not settled it after some rounds, half of the way, because it swings.
+const WAY: [f64; 2] = [0.8, 0.5];
+/// Rounds after which it is taken to swing.
+const PATIENCE: u32 = 8;
 /// They have when no gap and no number of generating streams changes by more than this in a round.
 const SETTLED: f64 = 4e-3;
 /// An engine spends at most this share of its time on prompts before they pile up.
@@ -174,7 +193,9 @@ fn demand(role: &Role) -> Demand {
 
 /// What a role's stream goes through, as far as it is settled.
 #[derive(Clone, Copy, Debug)]
-struct Cycle {
+struct Cycle<'a> {
+    /// Times of its engine's steps at its depth.
+    steps: StepsAt<'a>,
     /// Time of a prompt and of a token when the engine has the device for itself.
     prompt: f64,
     gap: f64,
@@ -188,22 +209,23 @@ struct Cycle {
 ///
 /// `servers` are the engines, `demands` the roles. Takes some microseconds per role.
 pub fn loads(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand]) -> Vec<RoleLoad> {
-    let mut cycles: Vec<Cycle> = demands
+    // At first everybody goes on as if alone.
+    let mut cycles: Vec<Cycle<'_>> = demands
         .iter()
         .map(|demand| {
             let steps = servers[demand.server].steps;
             let image = steps.image(demand.image).get();
-            Cycle {
-                prompt: steps.prefill(demand.prompt.max(1), demand.depth).get() + image,
-                gap: steps.decode(demand.depth, 1).get(),
-                rate: 0.0,
-                generating: 0.0,
-            }
+            let prompt = steps.prefill(demand.prompt.max(1), demand.depth).get() + image;
+            let steps = steps.at(demand.depth);
+            let gap = steps.decode(1).get();
+            let rate = demand.rate(prompt + demand.output * gap);
+            Cycle { steps, prompt, gap, rate, generating: demand.generating(rate, gap) }
         })
         .collect();
     let mut busy = vec![0.0; servers.len()];
-    for _ in 0..ROUNDS {
-        if round(servers, sharing, demands, &mut cycles, &mut busy) < SETTLED {
+    for done in 0..ROUNDS {
+        let way = WAY[usize::from(done >= PATIENCE)];
+        if round(servers, sharing, demands, &mut cycles, &mut busy, way) < SETTLED {
             break;
         }
     }
@@ -211,14 +233,13 @@ pub fn loads(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand]) -> Vec<
         .iter()
         .zip(&cycles)
         .map(|(demand, cycle)| {
-            let steps = servers[demand.server].steps;
             let slower = slowdown(servers, sharing, &busy, demand.server);
             let prompts = prompt_share(demands, &cycles, demand.server);
             let speed = |gap: f64| Tokens::new(1.0) / Seconds::new(gap);
             RoleLoad {
-                alone: speed(steps.decode(demand.depth, 1).get()),
+                alone: speed(cycle.steps.decode(1).get()),
                 loaded: speed(cycle.gap),
-                crowded: speed(crowded(servers, sharing, demands, demand)),
+                crowded: speed(crowded(servers, sharing, demands, demand, cycle.steps)),
                 first: Seconds::new(
                     cycle.prompt * slower / (1.0 - prompts)
                         + wait(servers, sharing, demands, &cycles, &busy, demand),
@@ -235,8 +256,9 @@ fn round(
     servers: &[Load<'_>],
     sharing: Sharing,
     demands: &[Demand],
-    cycles: &mut [Cycle],
+    cycles: &mut [Cycle<'_>],
     busy: &mut [f64],
+    way: f64,
 ) -> f64 {
     let mut moved: f64 = 0.0;
     for index in 0..demands.len() {
@@ -254,7 +276,7 @@ fn round(
                 cycles[other].generating * part
             })
             .sum();
-        let step = between(servers[demand.server].steps, demand.depth, 1.0 + others);
+        let step = between(cycles[index].steps, 1.0 + others);
         // Its own prompt is not read while it generates.
         let prompts = prompt_share(demands, cycles, demand.server);
         let own_prompts = cycles[index].rate * cycles[index].prompt / own;
@@ -262,17 +284,11 @@ fn round(
         let slower = slowdown(servers, sharing, busy, demand.server);
         let gap = step * slower / left;
         let whole = cycles[index].prompt * slower / left + demand.output * gap;
-        let rate = match demand.streams {
-            Some(streams) => streams / (whole + demand.pause.get()),
-            None => demand.rate_per_s,
-        };
-        let limit = demand.streams.unwrap_or(f64::INFINITY);
         let cycle = &mut cycles[index];
-        // Half of the way each round, so that it does not swing.
         let before = *cycle;
-        cycle.gap = f64::midpoint(cycle.gap, gap);
-        cycle.rate = f64::midpoint(cycle.rate, rate);
-        cycle.generating = (cycle.rate * demand.output * cycle.gap).min(limit).min(1_024.0);
+        cycle.gap += way * (gap - cycle.gap);
+        cycle.rate += way * (demand.rate(whole) - cycle.rate);
+        cycle.generating = demand.generating(cycle.rate, cycle.gap);
         moved = moved.max((cycle.gap / before.gap - 1.0).abs());
         moved = moved.max((cycle.generating - before.generating).abs());
     }
@@ -302,7 +318,7 @@ fn wait(
     servers: &[Load<'_>],
     sharing: Sharing,
     demands: &[Demand],
-    cycles: &[Cycle],
+    cycles: &[Cycle<'_>],
     busy: &[f64],
     demand: &Demand,
 ) -> f64 {
@@ -329,7 +345,7 @@ fn wait(
 }
 
 /// Share of its time an engine spends on prompts.
-fn prompt_share(demands: &[Demand], cycles: &[Cycle], server: usize) -> f64 {
+fn prompt_share(demands: &[Demand], cycles: &[Cycle<'_>], server: usize) -> f64 {
     let all = demands.iter().zip(cycles).filter(|(demand, _)| demand.server == server);
     all.map(|(_, cycle)| cycle.rate * cycle.prompt).sum::<f64>().min(MOST_PROMPTS)
 }
@@ -355,7 +371,13 @@ fn slowdown(servers: &[Load<'_>], sharing: Sharing, busy: &[f64], server: usize)
 }
 
 /// Gap between tokens while every stream generates all the time.
-fn crowded(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand], demand: &Demand) -> f64 {
+fn crowded(
+    servers: &[Load<'_>],
+    sharing: Sharing,
+    demands: &[Demand],
+    demand: &Demand,
+    steps: StepsAt<'_>,
+) -> f64 {
     let together: f64 = demands
         .iter()
         .filter(|one| one.server == demand.server)
@@ -364,8 +386,7 @@ fn crowded(servers: &[Load<'_>], sharing: Sharing, demands: &[Demand], demand: &
     let used: Vec<f64> = (0..servers.len())
         .map(|server| f64::from(u8::from(demands.iter().any(|one| one.server == server))))
         .collect();
-    between(servers[demand.server].steps, demand.depth, together.max(1.0))
-        * slowdown(servers, sharing, &used, demand.server)
+    between(steps, together.max(1.0)) * slowdown(servers, sharing, &used, demand.server)
 }
 
 /// `base` to a power that is mostly a whole number, which takes a fraction of the time.
@@ -374,9 +395,8 @@ fn power(base: f64, exponent: f64) -> f64 {
 }
 
 /// Time of a step of a mean number of streams.
-fn between(steps: &StepTable, depth: u32, streams: f64) -> f64 {
-    let low = streams.floor().max(1.0);
-    let step = steps.at(depth);
-    let [below, above] = [low, low + 1.0].map(|streams| step(streams as u32).get());
-    below + (streams - low) * (above - below)
+fn between(steps: StepsAt<'_>, streams: f64) -> f64 {
+    let low = (streams as u32).max(1);
+    let [below, above] = [low, low + 1].map(|streams| steps.decode(streams).get());
+    below + (streams - f64::from(low)) * (above - below)
 }

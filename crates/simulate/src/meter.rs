@@ -65,17 +65,17 @@ impl Meter {
     pub fn first(&mut self, role: u32, ttft: Nanos, now: Nanos) {
         if now >= self.from {
             let role = &mut self.roles[role as usize];
-            role.ttft.add(ttft);
+            role.ttft.add(ttft, 1);
             role.output_tokens += 1;
         }
     }
 
-    /// A further token came, `gap` after the one before.
-    pub fn gap(&mut self, role: u32, gap: Nanos, now: Nanos) {
+    /// A further token of each of so many answers came, `gap` after the one before.
+    pub fn gaps(&mut self, role: u32, gap: Nanos, answers: u64, now: Nanos) {
         if now >= self.from {
             let role = &mut self.roles[role as usize];
-            role.gaps.add(gap);
-            role.output_tokens += 1;
+            role.gaps.add(gap, answers);
+            role.output_tokens += answers;
         }
     }
 
@@ -97,9 +97,9 @@ impl Meter {
         role.answered += 1;
         role.prompt_tokens += u64::from(request.content.tokens);
         role.cached_tokens += u64::from(sequence.cached);
-        role.whole.add(sequence.last.since(request.arrival));
+        role.whole.add(sequence.last.since(request.arrival), 1);
         if let Some(gap) = gap {
-            role.mean_gaps.add(gap);
+            role.mean_gaps.add(gap, 1);
         }
         if role.limit.holds(ttft.seconds(), gap.map(Nanos::seconds)) {
             role.good += 1;

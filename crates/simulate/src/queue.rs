@@ -5,14 +5,6 @@ use std::collections::BinaryHeap;
 
 use crate::time::Nanos;
 
-/// When something is due: by time, and of the same time in the order it was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Due {
-    /// The time.
-    pub at: Nanos,
-    sequence: u64,
-}
-
 /// Events that are due.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
@@ -23,7 +15,8 @@ pub struct Queue<E> {
 
 #[derive(Clone, Debug)]
 struct Entry<E> {
-    due: Due,
+    /// The time, and of the same time the order it was asked for.
+    due: (Nanos, u64),
     event: E,
 }
 
@@ -39,23 +32,14 @@ impl<E> Queue<E> {
     /// # Panics
     /// When it lies before the event that was taken last: nothing happens in the past.
     pub fn push(&mut self, at: Nanos, event: E) {
-        let due = self.due_at(at);
-        self.heap.push(Entry { due, event });
-    }
-
-    /// A place in the order of events for one that is kept elsewhere.
-    ///
-    /// # Panics
-    /// When it lies before the event that was taken last: nothing happens in the past.
-    pub fn due_at(&mut self, at: Nanos) -> Due {
         assert!(at >= self.now, "an event in the past");
         self.sequence += 1;
-        Due { at, sequence: self.sequence }
+        self.heap.push(Entry { due: (at, self.sequence), event });
     }
 
     /// When the next event is due.
-    pub fn due(&self) -> Option<Due> {
-        self.heap.peek().map(|entry| entry.due)
+    pub fn due(&self) -> Option<Nanos> {
+        self.heap.peek().map(|entry| entry.due.0)
     }
 
     /// Moves the clock to the time of an event that is kept elsewhere.
@@ -66,8 +50,9 @@ impl<E> Queue<E> {
     /// Takes the next event; the clock moves to its time.
     pub fn pop(&mut self) -> Option<(Nanos, E)> {
         let entry = self.heap.pop()?;
-        self.now = entry.due.at;
-        Some((entry.due.at, entry.event))
+        let (at, _) = entry.due;
+        self.now = at;
+        Some((at, entry.event))
     }
 
     /// Time of the event that was taken last.

@@ -126,10 +126,18 @@ impl Sequence {
             self.first = now + lag;
             meter.first(self.request.role, self.first.since(self.request.arrival), now);
         } else {
-            meter.gap(self.request.role, (now + lag).since(self.last), now);
+            meter.gaps(self.request.role, (now + lag).since(self.last), 1, now);
         }
         self.last = now + lag;
         self.generated >= self.request.output
+    }
+
+    /// So many tokens more, one in each of as many steps; another one is in flight.
+    pub fn generate(&mut self, tokens: u32, seen: Nanos) {
+        self.computed += tokens;
+        self.known += tokens;
+        self.generated += tokens;
+        self.last = seen;
     }
 
     /// What its cache contains.

@@ -87,6 +87,13 @@ impl Residency {
         }
     }
 
+    /// A server has taken steps, the last from `began` on.
+    pub(crate) fn used(&mut self, server: usize, began: Nanos) {
+        if let State::There(used) = &mut self.states[server] {
+            *used = began;
+        }
+    }
+
     /// A model has been loaded.
     pub(crate) fn loaded(&mut self, server: usize, now: Nanos) {
         self.states[server] = State::There(now);

@@ -2,9 +2,9 @@
 
 use localrig_facts::unit::Seconds;
 
-use crate::engine::Policy;
+use crate::engine::{Policy, Steady};
 use crate::meter::Meter;
-use crate::queue::{Due, Queue};
+use crate::queue::Queue;
 use crate::record::{Record, StepSpan};
 use crate::request::{Request, Sequence};
 use crate::residency::{Ready, Residency};
@@ -64,6 +64,8 @@ struct Working {
     policy: Box<dyn Policy>,
     /// The step in flight.
     flight: Option<Flight>,
+    /// What is known of the steps after it.
+    course: Course,
     /// Whether a look is due anyway.
     looked: bool,
     /// The servers that use one of its devices, itself among them.
@@ -80,8 +82,22 @@ struct Flight {
     rest: f64,
     rate: f64,
     seen: Nanos,
-    /// When it ends at this rate.
-    end: Due,
+}
+
+/// A server's way from one step to others like it, that its policy has not been told of yet.
+#[derive(Clone, Debug, Default)]
+struct Course {
+    /// Steps that are still certain after the one in flight.
+    left: u32,
+    /// Steps that have been done since the policy was told.
+    done: u32,
+    /// When the tokens of the step before were seen.
+    seen: Nanos,
+    lags: bool,
+    /// Tokens in the context of each stream.
+    depths: Vec<u32>,
+    /// Roles with their numbers of streams.
+    roles: Vec<(u32, u64)>,
 }
 
 /// A device at work.
@@ -97,6 +113,8 @@ struct Simulation<'a> {
     queue: Queue<Event>,
     sources: Sources,
     servers: Vec<Working>,
+    /// When the step in flight of each server ends at its rate; [`Nanos::MAX`] when there is none.
+    ends: Vec<Nanos>,
     devices: Vec<Load>,
     residency: Residency,
     /// The server each source was last sent to.
@@ -129,6 +147,7 @@ pub fn run(
     let servers = scenario.servers.iter().enumerate().map(|(index, server)| Working {
         policy: server.engine.policy(),
         flight: None,
+        course: Course::default(),
         looked: false,
         beside: (0..scenario.servers.len())
             .filter(|other| {
@@ -143,6 +162,7 @@ pub fn run(
         queue: Queue::default(),
         sources,
         servers: servers.collect(),
+        ends: vec![Nanos::MAX; scenario.servers.len()],
         devices: vec![Load::default(); scenario.devices.len()],
         residency: Residency::new(scenario),
         last: Vec::new(),
@@ -171,21 +191,28 @@ impl Simulation<'_> {
         loop {
             // The ends of steps move whenever a step beside them starts or ends; there are few, so
             // they are looked through instead of queued anew each time.
-            let flights = self.servers.iter().enumerate();
-            let ends = flights.filter_map(|(index, one)| Some((one.flight.as_ref()?.end, index)));
-            let (now, event) = match (ends.min(), self.queue.due()) {
-                (Some((end, server)), due) if due.is_none_or(|due| end < due) => {
-                    if until.is_some_and(|until| end.at >= until) {
-                        break;
-                    }
-                    self.queue.advance(end.at);
-                    self.step_end(server, end.at);
-                    continue;
+            // At the same time steps end before anything else happens, those of the first server first.
+            let (mut server, mut end) = (0, Nanos::MAX);
+            for (index, own) in self.ends.iter().enumerate() {
+                if *own < end {
+                    (server, end) = (index, *own);
                 }
-                _ => match self.queue.pop() {
-                    Some((now, event)) if until.is_none_or(|until| now < until) => (now, event),
-                    _ => break,
-                },
+            }
+            if end < Nanos::MAX && self.queue.due().is_none_or(|due| end <= due) {
+                if until.is_some_and(|until| end >= until) {
+                    break;
+                }
+                if self.servers[server].course.left > 0 {
+                    self.go_on(server, self.quiet_until(until));
+                } else {
+                    self.queue.advance(end);
+                    self.step_end(server, end);
+                }
+                continue;
+            }
+            let (now, event) = match self.queue.pop() {
+                Some((now, event)) if until.is_none_or(|until| now < until) => (now, event),
+                _ => break,
             };
             match event {
                 Event::Wake(source) => {
@@ -211,6 +238,9 @@ impl Simulation<'_> {
     }
 
     fn finish(mut self, end: Nanos) -> Run {
+        for index in 0..self.servers.len() {
+            self.catch_up(index);
+        }
         for device in &mut self.devices {
             if device.flights > 0 {
                 device.busy += end.since(device.since.max(self.from));
@@ -247,6 +277,7 @@ impl Simulation<'_> {
     fn submit(&mut self, request: Request, now: Nanos) {
         self.meter.asked(request.role, now);
         let server = self.route(&request);
+        self.catch_up(server as usize);
         let working = &mut self.servers[server as usize];
         working.policy.submit(request);
         if working.flight.is_none() && !working.looked {
@@ -323,9 +354,18 @@ impl Simulation<'_> {
         let cost = self.scenario.servers[index].steps.cost(&self.batch);
         let nanos = Nanos::of(cost.duration);
         working.count.steps += 1;
-        let end = self.queue.due_at(now + nanos);
         let rest = nanos.get() as f64;
-        working.flight = Some(Flight { cost, began: now, rest, rate: 1.0, seen: now, end });
+        working.flight = Some(Flight { cost, began: now, rest, rate: 1.0, seen: now });
+        self.ends[index] = now + nanos;
+        // A record is of every step; and after time beside the model the next steps are shorter.
+        if self.record.is_none() && self.batch.extra == Seconds::ZERO {
+            let course = &mut working.course;
+            let steady = working.policy.steady(&mut course.roles);
+            if let Some(Steady { steps, seen, lags }) = steady.filter(|steady| steady.steps > 0) {
+                (course.left, course.seen, course.lags) = (steps, seen, lags);
+                course.depths.clone_from(&self.batch.decode);
+            }
+        }
         for device in &self.scenario.servers[index].devices {
             let device = &mut self.devices[*device as usize];
             if device.flights == 0 {
@@ -353,9 +393,69 @@ impl Simulation<'_> {
         }
     }
 
+    /// Until when no server does anything but steps that are like those before.
+    fn quiet_until(&self, until: Option<Nanos>) -> Nanos {
+        let next = self.queue.due().unwrap_or(Nanos::MAX).min(until.unwrap_or(Nanos::MAX));
+        self.servers.iter().zip(&self.ends).fold(next, |next, (server, end)| {
+            let Some(flight) = server.flight else { return next };
+            // With every token there is more context to read: no step is shorter than this one.
+            let step = Nanos::of(flight.cost.duration).get() as f64 / flight.rate;
+            next.min(*end + Nanos::new((f64::from(server.course.left) * step) as u64))
+        })
+    }
+
+    /// The ends of a server's steps before `horizon`, of the one in flight in any case, as long as
+    /// others like them follow: tokens are counted, and the next step takes the same share of the
+    /// devices. Nothing else can have changed.
+    fn go_on(&mut self, index: usize, horizon: Nanos) {
+        let steps = &self.scenario.servers[index].steps;
+        let working = &mut self.servers[index];
+        let (Some(flight), course) = (&mut working.flight, &mut working.course) else { return };
+        let mut end = self.ends[index];
+        loop {
+            let now = end;
+            let lag = if course.lags { now.since(flight.began) } else { Nanos::ZERO };
+            let seen = now + lag;
+            let gap = seen.since(course.seen);
+            for (role, streams) in &course.roles {
+                self.meter.gaps(*role, gap, *streams, now);
+            }
+            course.seen = seen;
+            course.left -= 1;
+            course.done += 1;
+            for depth in &mut course.depths {
+                *depth += 1;
+            }
+            flight.cost.duration = steps.generation(&course.depths);
+            let nanos = Nanos::of(flight.cost.duration).get() as f64;
+            (flight.began, flight.seen, flight.rest) = (now, now, nanos);
+            end = now + Nanos::up_to(nanos / flight.rate);
+            if course.left == 0 || end >= horizon {
+                break;
+            }
+        }
+        self.ends[index] = end;
+    }
+
+    /// Tells a server's policy of the steps it has not been told of; what follows is open again.
+    fn catch_up(&mut self, index: usize) {
+        let working = &mut self.servers[index];
+        let course = &mut working.course;
+        course.left = 0;
+        let done = std::mem::take(&mut course.done);
+        working.count.steps += u64::from(done);
+        let Some(flight) = working.flight.filter(|_| done > 0) else { return };
+        working.policy.catch_up(done, course.seen, flight.began);
+        let held = working.policy.cached_tokens();
+        working.count.high_water = working.count.high_water.max(held);
+        self.residency.used(index, flight.began);
+    }
+
     fn step_end(&mut self, index: usize, now: Nanos) {
+        self.catch_up(index);
         let working = &mut self.servers[index];
         working.flight = None;
+        self.ends[index] = Nanos::MAX;
         for device in &self.scenario.servers[index].devices {
             let device = &mut self.devices[*device as usize];
             device.flights -= 1;
@@ -410,7 +510,7 @@ impl Simulation<'_> {
                 (flight.rest - now.since(flight.seen).get() as f64 * flight.rate).max(0.0);
             flight.seen = now;
             flight.rate = rate;
-            flight.end = self.queue.due_at(now + Nanos::up_to(flight.rest / rate));
+            self.ends[other] = now + Nanos::up_to(flight.rest / rate);
         }
     }
 

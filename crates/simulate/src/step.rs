@@ -66,6 +66,36 @@ pub struct Cost {
     pub arithmetic: f64,
 }
 
+/// A speed model, as far as steps are made of it.
+pub trait SpeedModel {
+    /// Time of a step of `streams` streams that each have `depth` tokens of context.
+    fn decode(&self, depth: f64, streams: f64) -> Seconds;
+
+    /// Time to read a prompt of `tokens` behind `depth` cached ones.
+    fn prefill(&self, tokens: f64, depth: f64) -> Seconds;
+
+    /// What their contexts add to a step of `streams` streams.
+    fn context(&self, depth: f64, streams: f64) -> Seconds {
+        self.decode(depth, streams) - self.decode(0.0, streams)
+    }
+
+    /// What a cached context adds to a prompt.
+    fn attention(&self, tokens: f64, depth: f64) -> Seconds {
+        self.prefill(tokens, depth) - self.prefill(tokens, 0.0)
+    }
+}
+
+/// The times of steps and of prompts as two functions.
+impl<D: Fn(f64, f64) -> Seconds, P: Fn(f64, f64) -> Seconds> SpeedModel for (D, P) {
+    fn decode(&self, depth: f64, streams: f64) -> Seconds {
+        self.0(depth, streams)
+    }
+
+    fn prefill(&self, tokens: f64, depth: f64) -> Seconds {
+        self.1(tokens, depth)
+    }
+}
+
 /// Half-widths of the 80 % intervals of the speed model, as factors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Uncertainty {
@@ -100,14 +130,15 @@ pub struct StepTable {
     weights: Vec<[f64; 2]>,
     /// Cost of context in such a step relative to one stream alone, by number of streams.
     crowd: Vec<[f64; 2]>,
-    /// Weights and crowd by number of streams, up to [`DENSE`], to be looked up.
+    /// Weights and crowd by number of streams, at most up to [`DENSE`], to be looked up.
     dense: Vec<[f64; 2]>,
-    /// Time one stream's context takes, at the depths of the grid.
-    cache: Vec<f64>,
+    /// Time one stream's context takes, at the depths of the grid, and what each token adds from
+    /// there to the next.
+    cache: Vec<[f64; 2]>,
     /// Time of a prompt without context, by its tokens.
     prompt: Vec<[f64; 2]>,
-    /// Time a token of a prompt takes more, at the depths of the grid.
-    attention: Vec<f64>,
+    /// Time a token of a prompt takes more, likewise.
+    attention: Vec<[f64; 2]>,
     /// Time an image token takes in the encoder.
     image: f64,
     /// Demand on the device.
@@ -134,62 +165,57 @@ const SHALLOW: u32 = 128;
 const DEPTHS: usize = 16;
 
 impl StepTable {
-    /// Tabulates a speed model.
-    ///
-    /// `decode(depth, streams)` is the time of a step of streams that all have this context,
-    /// `prefill(tokens, depth)` the time of a prompt behind a cached context, `image` the time of
-    /// the encoder per image token. At most `streams` streams will run together.
-    ///
-    /// # Errors
-    /// What `decode` or `prefill` fail with.
-    pub fn new<E>(
+    /// Tabulates a speed model for at most `streams` streams together; `image` is the time of the
+    /// encoder per image token.
+    pub fn new(
         streams: u32,
         uncertainty: Uncertainty,
         image: Seconds,
-        decode: impl Fn(f64, f64) -> Result<Seconds, E>,
-        prefill: impl Fn(f64, f64) -> Result<Seconds, E>,
-    ) -> Result<Self, E> {
+        speed: &impl SpeedModel,
+    ) -> Self {
         let nanos = |time: Seconds| time.get() * 1e9;
         let depth = |index: usize| f64::from(grid_depth(index));
-        let empty = nanos(decode(0.0, 1.0)?);
-        let cache = (0..DEPTHS)
-            .map(|index| Ok((nanos(decode(depth(index), 1.0)?) - empty).max(0.0)))
-            .collect::<Result<Vec<_>, E>>()?;
+        // More context never takes less time: runs that skip over like steps rest on it.
+        let mut cache = vec![0.0; DEPTHS];
+        for index in 1..DEPTHS {
+            cache[index] = nanos(speed.context(depth(index), 1.0)).max(cache[index - 1]);
+        }
         let (far, far_cost) = (depth(DEPTHS - 1), cache[DEPTHS - 1]);
         let (mut weights, mut crowd) = (Vec::new(), Vec::new());
         for count in STREAMS {
             let own = f64::from(count);
-            let base = nanos(decode(0.0, own)?);
-            let at_depth = nanos(decode(far, own)?) - base;
-            weights.push([own, base]);
-            crowd.push([own, if far_cost > 0.0 { at_depth / (own * far_cost) } else { 1.0 }]);
+            let at_depth = nanos(speed.context(far, own));
+            weights.push([own, nanos(speed.decode(0.0, own))]);
+            let relative = if far_cost > 0.0 { at_depth / (own * far_cost) } else { 1.0 };
+            crowd.push([own, relative.max(0.0)]);
             if count >= streams {
                 break;
             }
         }
         let prompt = PROMPTS
             .into_iter()
-            .map(|tokens| Ok([f64::from(tokens), nanos(prefill(f64::from(tokens), 0.0)?)]))
-            .collect::<Result<Vec<_>, E>>()?;
+            .map(|tokens| [f64::from(tokens), nanos(speed.prefill(f64::from(tokens), 0.0))])
+            .collect();
         let probe = f64::from(PROBE);
-        let shallow = nanos(prefill(probe, 0.0)?);
-        let attention = (0..DEPTHS)
-            .map(|index| Ok((nanos(prefill(probe, depth(index))?) - shallow).max(0.0) / probe))
-            .collect::<Result<Vec<_>, E>>()?;
-        let dense = (0..=DENSE)
+        let attention: Vec<f64> = (0..DEPTHS)
+            .map(|index| nanos(speed.attention(probe, depth(index))).max(0.0) / probe)
+            .collect();
+        // One beyond the last, for means that lie between two numbers.
+        let most = weights.last().map_or(0, |[count, _]| *count as usize + 1).min(DENSE);
+        let dense = (0..=most)
             .map(|count| [line(&weights, count as f64), line(&crowd, count as f64)])
             .collect();
-        Ok(Self {
+        Self {
             weights,
             crowd,
             dense,
-            cache,
+            cache: sloped(&cache),
             prompt,
-            attention,
+            attention: sloped(&attention),
             image: nanos(image),
             demand: Demand::default(),
             uncertainty,
-        })
+        }
     }
 
     /// The same model, slower by these factors: generation, prompts.
@@ -198,7 +224,9 @@ impl StepTable {
         let points = |all: &[[f64; 2]], factor: f64| {
             all.iter().map(|[at, value]| [*at, value * factor]).collect()
         };
-        let values = |all: &[f64], factor: f64| all.iter().map(|one| one * factor).collect();
+        let values = |all: &[[f64; 2]], factor: f64| {
+            all.iter().map(|one| one.map(|part| part * factor)).collect()
+        };
         Self {
             weights: points(&self.weights, decode),
             dense: points_both(&self.dense, decode),
@@ -228,16 +256,12 @@ impl StepTable {
 
     /// Time of a step of `streams` streams with `depth` tokens of context each.
     pub fn decode(&self, depth: u32, streams: u32) -> Seconds {
-        self.at(depth)(streams)
+        self.at(depth).decode(streams)
     }
 
     /// Times of steps of streams with `depth` tokens of context each, by their number.
-    pub(crate) fn at(&self, depth: u32) -> impl Fn(u32) -> Seconds {
-        let context = on_grid(&self.cache, depth);
-        move |streams| {
-            let [weights, crowd] = self.weights_and_crowd(streams as usize);
-            Seconds::new((weights + f64::from(streams) * crowd * context) * 1e-9)
-        }
+    pub(crate) fn at(&self, depth: u32) -> StepsAt<'_> {
+        StepsAt { table: self, context: on_grid(&self.cache, depth) }
     }
 
     /// Time to read a prompt of `tokens` behind `depth` cached ones in one step.
@@ -258,6 +282,13 @@ impl StepTable {
     /// Time to encode an image.
     pub fn image(&self, tokens: u32) -> Seconds {
         Seconds::new(f64::from(tokens) * self.image * 1e-9)
+    }
+
+    /// Time of a step that gives each of some streams a token, by the tokens in their contexts.
+    pub fn generation(&self, depths: &[u32]) -> Seconds {
+        let [weights, crowd] = self.weights_and_crowd(depths.len());
+        let context: f64 = depths.iter().map(|depth| on_grid(&self.cache, *depth)).sum();
+        Seconds::new((context * crowd + weights) * 1e-9)
     }
 
     /// What a step costs.
@@ -289,6 +320,22 @@ impl StepTable {
     }
 }
 
+/// Times of the steps of streams with the same context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepsAt<'a> {
+    table: &'a StepTable,
+    /// Time one stream's context takes.
+    context: f64,
+}
+
+impl StepsAt<'_> {
+    /// Time of a step of `streams` streams.
+    pub(crate) fn decode(self, streams: u32) -> Seconds {
+        let [weights, crowd] = self.table.weights_and_crowd(streams as usize);
+        Seconds::new((weights + f64::from(streams) * crowd * self.context) * 1e-9)
+    }
+}
+
 fn points_both(all: &[[f64; 2]], factor: f64) -> Vec<[f64; 2]> {
     // The second value is a ratio and stays.
     all.iter().map(|[weights, crowd]| [weights * factor, *crowd]).collect()
@@ -299,13 +346,19 @@ fn grid_depth(index: usize) -> u32 {
     if index == 0 { 0 } else { SHALLOW << (index - 1) }
 }
 
+/// Values at the depths of the grid, each with the slope to the next one.
+fn sloped(values: &[f64]) -> Vec<[f64; 2]> {
+    let width = |index: usize| f64::from(grid_depth(index + 1) - grid_depth(index));
+    let slopes = values.windows(2).enumerate();
+    slopes.map(|(index, pair)| [pair[0], (pair[1] - pair[0]) / width(index)]).collect()
+}
+
 /// Value at a depth, between the points of the grid; above the last one the line goes on.
-fn on_grid(values: &[f64], depth: u32) -> f64 {
-    let above = (depth / SHALLOW).checked_ilog2().map_or(1, |log| log as usize + 2);
-    let above = above.min(DEPTHS - 1);
-    let (low, high) = (f64::from(grid_depth(above - 1)), f64::from(grid_depth(above)));
-    let part = (f64::from(depth) - low) / (high - low);
-    values[above - 1] + part * (values[above] - values[above - 1])
+fn on_grid(values: &[[f64; 2]], depth: u32) -> f64 {
+    let below = (depth / SHALLOW).checked_ilog2().map_or(0, |log| log as usize + 1);
+    let below = below.min(values.len() - 1);
+    let [value, slope] = values[below];
+    value + f64::from(depth - grid_depth(below)) * slope
 }
 
 /// Value on a line through points; beyond the ends the outer pieces go on, never below nothing.
@@ -323,25 +376,18 @@ fn line(points: &[[f64; 2]], at: f64) -> f64 {
 pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::convert::Infallible;
 
     /// A model that generates a token in `weights + streams * depth * cache`, and reads prompts in
     /// `tokens * token + tokens * depth * attention`; all in microseconds.
     pub(crate) fn simple(weights: f64, cache: f64, token: f64) -> StepTable {
-        let ok = Ok::<Seconds, Infallible>;
         let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 };
-        let Ok(table) = StepTable::new(
-            1_024,
-            uncertainty,
-            Seconds::us(token),
-            |depth, streams| {
-                ok(Seconds::us(weights + 20.0 * (streams - 1.0) + cache * depth * streams))
-            },
-            |tokens, depth| {
-                ok(Seconds::us(2_000.0 + tokens * token + tokens * depth * token / 1e5))
-            },
-        );
-        table
+        let decode = |depth: f64, streams: f64| {
+            Seconds::us(weights + 20.0 * (streams - 1.0) + cache * depth * streams)
+        };
+        let prefill = |tokens: f64, depth: f64| {
+            Seconds::us(2_000.0 + tokens * token + tokens * depth * token / 1e5)
+        };
+        StepTable::new(1_024, uncertainty, Seconds::us(token), &(decode, prefill))
     }
 
     proptest! {

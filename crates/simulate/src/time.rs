@@ -28,14 +28,19 @@ impl Nanos {
 
     /// A length of time, rounded to the nearest nanosecond; what is negative or no number is none.
     pub fn of(time: Seconds) -> Self {
-        // `f64::round` is a call on processors that the binary must still run on; this is not.
-        Self((time.get() * 1e9 + 0.5) as u64)
+        // `f64::round` is a call on processors that the binary must still run on, and unsigned numbers
+        // take several instructions there; this is one.
+        Self::of_signed((time.get() * 1e9 + 0.5) as i64)
     }
 
     /// A number of nanoseconds that may have a part of one, which counts as a whole.
     pub fn up_to(nanos: f64) -> Self {
-        let whole = nanos as u64;
-        Self(whole + u64::from((whole as f64) < nanos))
+        let whole = nanos as i64;
+        Self::of_signed(whole + i64::from((whole as f64) < nanos))
+    }
+
+    const fn of_signed(nanos: i64) -> Self {
+        Self(if nanos < 0 { 0 } else { nanos as u64 })
     }
 
     /// The same in seconds.

@@ -13,18 +13,14 @@ use localrig_simulate::workload::Workload;
 use proptest::prelude::*;
 
 fn table(weights_us: f64, stream_us: f64, token_us: f64) -> StepTable {
-    let Ok(table) = StepTable::new(
-        64,
-        Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 },
-        Seconds::us(token_us),
-        |depth, streams| {
-            Ok::<_, std::convert::Infallible>(Seconds::us(
-                weights_us + stream_us * streams + 0.01 * depth * streams,
-            ))
-        },
-        |tokens, depth| Ok(Seconds::us(2_000.0 + token_us * tokens + tokens * depth / 5_000.0)),
-    );
-    table
+    let decode = |depth: f64, streams: f64| {
+        Seconds::us(weights_us + stream_us * streams + 0.01 * depth * streams)
+    };
+    let prefill = |tokens: f64, depth: f64| {
+        Seconds::us(2_000.0 + token_us * tokens + tokens * depth / 5_000.0)
+    };
+    let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 };
+    StepTable::new(64, uncertainty, Seconds::us(token_us), &(decode, prefill))
 }
 
 /// The home office with every model on a device of its own or all on one.

@@ -14,18 +14,14 @@ use localrig_simulate::workload::Workload;
 use proptest::prelude::*;
 
 fn table(weights_us: f64, token_us: f64) -> StepTable {
-    StepTable::new(
-        256,
-        Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 },
-        Seconds::us(token_us),
-        |depth, streams| {
-            Ok::<_, std::convert::Infallible>(Seconds::us(
-                weights_us + 30.0 * streams + 0.02 * depth * streams,
-            ))
-        },
-        |tokens, depth| Ok(Seconds::us(1_500.0 + token_us * tokens + tokens * depth / 2_000.0)),
-    )
-    .unwrap()
+    let decode = |depth: f64, streams: f64| {
+        Seconds::us(weights_us + 30.0 * streams + 0.02 * depth * streams)
+    };
+    let prefill = |tokens: f64, depth: f64| {
+        Seconds::us(1_500.0 + token_us * tokens + tokens * depth / 2_000.0)
+    };
+    let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.5 };
+    StepTable::new(256, uncertainty, Seconds::us(token_us), &(decode, prefill))
 }
 
 fn engines() -> [Engine; 4] {
@@ -189,6 +185,35 @@ proptest! {
             let scenario = alone(engine, 3);
             let [one, two] = [0; 2].map(|_| run(&scenario, &agents(), seed, 0, Some(Record::new(Nanos::ZERO, 1_000))));
             prop_assert_eq!(one, two);
+        }
+    }
+
+    #[test]
+    fn steps_that_are_looked_at_one_by_one_for_a_record_give_the_same_run(
+        seed in 0_u64..1_000, users in 1_u32..12, rate in 0.2..20.0_f64, share in any::<bool>(),
+    ) {
+        let step_by_step = |scenario: &Scenario, workload: &Workload| {
+            let all = Record::new(Nanos::ZERO, 1_000);
+            let mut recorded = run(scenario, workload, seed, 0, Some(all));
+            prop_assert!(!recorded.record.take().unwrap().steps.is_empty());
+            prop_assert_eq!(recorded, run(scenario, workload, seed, 0, None));
+            Ok(())
+        };
+        for engine in engines() {
+            step_by_step(&alone(engine.clone(), 2), &finite(users, rate, 40))?;
+            // Several engines on one device, and one beside them.
+            let beside = [vec![0], vec![0], vec![1]].map(|devices| server(engine.clone(), devices));
+            let sharing = if share { Sharing::Mps { together: 0.93 } } else { Sharing::TimeSlice { loss: 0.035 } };
+            let scenario = Scenario {
+                servers: beside.to_vec(),
+                devices: vec![device(), device()],
+                sharing,
+                routes: vec![vec![0], vec![1], vec![2]],
+            };
+            step_by_step(&scenario, &agents())?;
+        }
+        for blocks in [150, 300] {
+            step_by_step(&alone(vllm_of(blocks), 2), &finite(users, rate, 40))?;
         }
     }
 

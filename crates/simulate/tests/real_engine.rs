@@ -13,7 +13,6 @@
     reason = "a test may panic; it runs the engine"
 )]
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -79,18 +78,13 @@ fn python() -> Option<PathBuf> {
 /// A server like the real one, whose steps take what two times say: a step of one stream, and a
 /// token of a prompt. Batches are those of any CPU.
 fn scenario(slots: u32, context: u32, single: f64, token: f64) -> Scenario {
-    let ok = Ok::<Seconds, Infallible>;
     let catalog = localrig_world::catalog(&[]).expect("a catalog");
     let calibration = Calibration::prior(catalog.priors().expect("priors")).expect("constants");
     let constants = calibration.general();
     let uncertainty = Uncertainty { decode: 1.2, single: 1.2, prefill: 1.2 };
-    let Ok(steps) = StepTable::new(
-        slots,
-        uncertainty,
-        Seconds::ZERO,
-        |_, streams| ok(Seconds::new(batch(single, token, &constants, streams))),
-        |tokens, _| ok(Seconds::new(single.max(tokens * token))),
-    );
+    let decode = |_: f64, streams: f64| Seconds::new(batch(single, token, &constants, streams));
+    let prefill = |tokens: f64, _: f64| Seconds::new(single.max(tokens * token));
+    let steps = StepTable::new(slots, uncertainty, Seconds::ZERO, &(decode, prefill));
     let options = llama::Options {
         slots,
         cells: slots * context,

@@ -215,7 +215,7 @@ impl Layout {
             count.total += elements;
             if tensor.layer.is_some_and(|layer| layer >= self.main_layers) {
                 count.prediction += elements;
-            } else if tensor.is_routed_expert() {
+            } else if tensor.experts {
                 count.routed_experts += elements;
             }
             if tensor.is_lookup() {

@@ -17,7 +17,19 @@ use super::{Layer, LayerCache, Layout, LayoutError};
 struct Template {
     name: Arc<str>,
     role: Role,
-    shape: Result<Vec<u64>, LayoutError>,
+    experts: bool,
+    shape: Result<Arc<[u64]>, LayoutError>,
+}
+
+/// What layers with the same tags have in common.
+struct Kind<'a> {
+    /// The first of them.
+    layer: &'a Layer,
+    /// Whether they are main ones: others, for prediction, have a tag of their own and keep nothing.
+    is_main: bool,
+    templates: Vec<&'a (&'a Line, Template)>,
+    caches: Vec<LayerCache>,
+    state: u64,
 }
 
 /// Works a family's rules out for one model.
@@ -53,19 +65,40 @@ impl<'a> Reader<'a> {
         let tied =
             !global.iter().any(|line| line.name == "output.weight" && self.applies(line, &[]));
         let (global, per_layer) = (self.templates(&global, tied), self.templates(&per_layer, tied));
-        let mut tensors = Vec::new();
-        self.instantiate(&global, None, &[], &mut tensors)?;
+        // Most layers are like others: what their tags stand for is worked out once.
+        let mut kinds: Vec<Kind<'_>> = Vec::new();
+        let mut kind_of: Vec<usize> = Vec::new();
         for (index, layer) in layers.iter().enumerate() {
-            self.instantiate(&per_layer, Some(index as u32), &layer.tags, &mut tensors)?;
+            let known = kinds.iter().position(|kind| kind.layer.tags == layer.tags);
+            let kind = known.unwrap_or(kinds.len());
+            if known.is_none() {
+                let templates = self.applying(&per_layer, &layer.tags);
+                let is_main = index < main_layers as usize;
+                kinds.push(Kind { layer, is_main, templates, caches: Vec::new(), state: 0 });
+            }
+            kind_of.push(kind);
+        }
+        let global = self.applying(&global, &[]);
+        let in_layers = kind_of.iter().map(|kind| kinds[*kind].templates.len()).sum::<usize>();
+        let mut tensors = Vec::with_capacity(global.len() + in_layers);
+        Self::instantiate(&global, None, &[], &mut tensors)?;
+        for (index, kind) in kind_of.iter().enumerate() {
+            let own = &kinds[*kind];
+            let tags = &own.layer.tags;
+            Self::instantiate(&own.templates, Some(index as u32), tags, &mut tensors)?;
         }
         let mut order: Vec<u32> = (0..tensors.len() as u32).collect();
-        order.sort_by_key(|index| {
+        let place = |index: &u32| {
             let tensor: &Tensor = &tensors[*index as usize];
-            (tensor.layer.map_or(-1, i64::from), Arc::clone(&tensor.name))
-        });
-        let main = &layers[..main_layers as usize];
-        let caches = main.iter().map(|layer| self.caches(layer)).collect::<Result<_, _>>()?;
-        let states = main.iter().map(|layer| self.state(layer)).collect::<Result<_, _>>()?;
+            (tensor.layer, &*tensor.name)
+        };
+        order.sort_by(|a, b| place(a).cmp(&place(b)));
+        for kind in kinds.iter_mut().filter(|kind| kind.is_main) {
+            (kind.caches, kind.state) = (self.caches(kind.layer)?, self.state(kind.layer)?);
+        }
+        let main = || kind_of[..main_layers as usize].iter().map(|kind| &kinds[*kind]);
+        let caches = main().map(|kind| kind.caches.clone()).collect();
+        let states = main().map(|kind| kind.state).collect();
 
         let mut dims = self.model.dims.clone();
         for name in self.derived.keys() {
@@ -161,9 +194,9 @@ impl<'a> Reader<'a> {
                     .shape
                     .iter()
                     .map(|expression| self.value(&line.name, expression))
-                    .collect::<Result<Vec<_>, _>>();
+                    .collect::<Result<Arc<_>, _>>();
                 let (name, role) = (Arc::from(line.name.as_str()), Role::of(&line.name, tied));
-                (line, Template { name, role, shape })
+                (line, Template { name, role, experts: Tensor::names_experts(&line.name), shape })
             })
             .collect()
     }
@@ -173,20 +206,29 @@ impl<'a> Reader<'a> {
             && !line.unless.iter().any(|name| self.holds(name, tags))
     }
 
-    fn instantiate(
+    /// The lines that apply to a layer with these tags.
+    fn applying<'b>(
         &self,
-        lines: &[(&Line, Template)],
+        lines: &'b [(&'b Line, Template)],
+        tags: &[String],
+    ) -> Vec<&'b (&'b Line, Template)> {
+        lines.iter().filter(|(line, _)| self.applies(line, tags)).collect()
+    }
+
+    fn instantiate(
+        lines: &[&(&Line, Template)],
         layer: Option<u32>,
         tags: &[String],
         tensors: &mut Vec<Tensor>,
     ) -> Result<(), LayoutError> {
         let mtp = tags.iter().any(|tag| tag == "mtp");
-        for (line, template) in lines.iter().filter(|(line, _)| self.applies(line, tags)) {
+        for (line, template) in lines {
             tensors.push(Tensor {
                 name: Arc::clone(&template.name),
                 role: template.role,
                 layer,
                 shape: template.shape.clone()?,
+                experts: template.experts,
                 f32: line.f32,
                 keep: line.keep,
                 table: line.table,

@@ -11,8 +11,10 @@ pub struct Tensor {
     pub role: Role,
     /// Layer it belongs to, prediction blocks after the last; `None` for what is outside.
     pub layer: Option<u32>,
-    /// Dimensions, row length first.
-    pub shape: Vec<u64>,
+    /// Dimensions, row length first; the same for all layers.
+    pub shape: Arc<[u64]>,
+    /// Holds weights of experts of which each token uses a few.
+    pub experts: bool,
     /// Stays in 32-bit floats.
     pub f32: bool,
     /// Stays in the source's 16-bit type.
@@ -75,9 +77,9 @@ impl Tensor {
         (self.shape.len() - trailing).max(1)
     }
 
-    /// Whether it holds the weights of experts of which each token uses a few.
-    pub fn is_routed_expert(&self) -> bool {
-        self.name.contains("_exps.")
+    /// Whether a name is that of weights of experts of which each token uses a few.
+    pub(crate) fn names_experts(name: &str) -> bool {
+        name.contains("_exps.")
     }
 
     /// Whether it is a projection of a recurrent layer that llama.cpp multiplies with the tokens of one

@@ -229,7 +229,9 @@ impl<'a> Cases<'a> {
             device.gpu,
             row.date.as_str(),
         )?;
-        let rates = rates(catalog, &device, placed.peak, work.native.as_deref())?;
+        let rates = rates(catalog, &device, placed.peak)?;
+        let native = work.native.as_deref();
+        let rates = rates.of_weights(catalog, &device, placed.peak, native);
         let split = split(catalog, row, &device, &placed)?;
         let streams = row.concurrency.unwrap_or(1.0).max(1.0);
         let load = Load {

@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 
 use localrig_facts::unit::{Bytes, BytesPerSec, Seconds};
 
-use crate::engine::Policy;
 use crate::engine::prompt_cache::PromptCache;
+use crate::engine::{Policy, Steady, in_step};
 use crate::meter::Meter;
 use crate::request::{Content, Request, Sequence};
 use crate::step::{Batch, Chunk};
@@ -226,6 +226,29 @@ impl Policy for Llama {
                 slot.used = now;
                 answered.extend(slot.task.take());
             }
+        }
+    }
+
+    fn steady(&self, roles: &mut Vec<(u32, u64)>) -> Option<Steady> {
+        // A slot that has just given its request up takes another one in the next step.
+        if !self.waiting.is_empty() && self.slots.iter().any(|slot| slot.task.is_none()) {
+            return None;
+        }
+        let (seen, least) =
+            in_step(self.slots.iter().filter_map(|slot| slot.task.as_ref()), roles)?;
+        // Until there would have to be room made for one more token each.
+        let room = if self.options.unified {
+            let busy = self.slots.iter().filter(|slot| slot.task.is_some()).count();
+            self.options.cells.saturating_sub(self.cells()) / busy as u32
+        } else {
+            u32::MAX
+        };
+        Some(Steady { steps: least.min(room), seen, lags: false })
+    }
+
+    fn catch_up(&mut self, steps: u32, seen: Nanos, _: Nanos) {
+        for task in self.slots.iter_mut().filter_map(|slot| slot.task.as_mut()) {
+            task.generate(steps, seen);
         }
     }
 

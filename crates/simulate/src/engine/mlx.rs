@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::Policy;
 use crate::engine::prompt_cache::PromptCache;
+use crate::engine::{Policy, Steady, in_step};
 use crate::meter::Meter;
 use crate::request::{Request, Sequence};
 use crate::step::{Batch, Chunk};
@@ -117,6 +117,18 @@ impl Policy for Mlx {
             } else {
                 index += 1;
             }
+        }
+    }
+
+    fn steady(&self, roles: &mut Vec<(u32, u64)>) -> Option<Steady> {
+        // What waits has not been admitted beside these streams and will not be before one ends.
+        let (seen, steps) = in_step(self.running.iter(), roles)?;
+        Some(Steady { steps, seen, lags: false })
+    }
+
+    fn catch_up(&mut self, steps: u32, seen: Nanos, _: Nanos) {
+        for one in &mut self.running {
+            one.generate(steps, seen);
         }
     }
 

@@ -23,6 +23,15 @@ pub trait Policy {
     /// answer is complete.
     fn complete(&mut self, now: Nanos, meter: &mut Meter, answered: &mut Vec<Sequence>);
 
+    /// How the engine goes on from the step it has just scheduled if that gives every stream one
+    /// token and does nothing else; `None` when it does anything else. `roles` takes the roles with
+    /// their numbers of streams.
+    fn steady(&self, roles: &mut Vec<(u32, u64)>) -> Option<Steady>;
+
+    /// As many steps as [`Policy::steady`] promised or fewer have been done, the tokens of the last
+    /// seen at `seen`; another one like them has begun, at `began`.
+    fn catch_up(&mut self, steps: u32, seen: Nanos, began: Nanos);
+
     /// Takes a request that the engine gave up: its cache cannot hold it.
     fn refused(&mut self) -> Option<Request>;
 
@@ -37,6 +46,45 @@ pub trait Policy {
 
     /// Sequences that lost their cache to others so far.
     fn preemptions(&self) -> u64;
+}
+
+/// Steps that are all alike: one token for each of the same streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steady {
+    /// How many further steps are certain to be like the one just scheduled, if nothing is asked of
+    /// the engine meanwhile.
+    pub steps: u32,
+    /// When the tokens before were seen.
+    pub seen: Nanos,
+    /// Whether tokens are seen a step after they are computed.
+    pub lags: bool,
+}
+
+/// When the tokens before were seen, and how many more end no answer, of sequences that all
+/// generate a token in this step; `None` when one of them does not. `roles` takes their roles.
+fn in_step<'a>(
+    running: impl Iterator<Item = &'a Sequence>,
+    roles: &mut Vec<(u32, u64)>,
+) -> Option<(Nanos, u32)> {
+    roles.clear();
+    let mut found: Option<(Nanos, u32)> = None;
+    for one in running {
+        if one.scheduled != 1 || !one.decodes() {
+            return None;
+        }
+        // The step in flight gives one of the tokens that are left, and the last is no like step.
+        let left = (one.request.output - one.generated).saturating_sub(1);
+        let (seen, least) = found.unwrap_or((one.last, left));
+        if seen != one.last {
+            return None;
+        }
+        found = Some((seen, least.min(left)));
+        match roles.iter_mut().find(|(role, _)| *role == one.request.role) {
+            Some((_, streams)) => *streams += 1,
+            None => roles.push((one.request.role, 1)),
+        }
+    }
+    found
 }
 
 /// Which engine, with the settings that decide its schedule.

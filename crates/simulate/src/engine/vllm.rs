@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::Policy;
 use crate::engine::pool::Pool;
+use crate::engine::{Policy, Steady, in_step};
 use crate::meter::Meter;
 use crate::request::{Request, Sequence};
 use crate::step::{Batch, Chunk};
@@ -193,6 +193,29 @@ impl Policy for Vllm {
                 index += 1;
             }
         }
+    }
+
+    fn steady(&self, roles: &mut Vec<(u32, u64)>) -> Option<Steady> {
+        // What waits may be seen or find room in the next step.
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let (seen, least) = in_step(self.running.iter(), roles)?;
+        // As long as every sequence surely gets the blocks it grows into: one that it has begun and
+        // its part of those that can be had.
+        let each = self.pool.available() / self.running.len() as u32;
+        let room = each.saturating_sub(1).saturating_mul(self.options.block);
+        Some(Steady { steps: least.min(room), seen, lags: self.options.asynchronous })
+    }
+
+    fn catch_up(&mut self, steps: u32, seen: Nanos, began: Nanos) {
+        for one in &mut self.running {
+            one.generate(steps, seen);
+            let had = self.pool.grow(one, one.computed + one.scheduled, self.options.extra_blocks);
+            debug_assert!(had, "steady steps have their blocks");
+        }
+        self.lag = seen.since(began);
+        self.started = began;
     }
 
     fn refused(&mut self) -> Option<Request> {
