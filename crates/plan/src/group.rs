@@ -1,21 +1,14 @@
 //! Groups of devices with what could run on each, worked out once for all machines.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use localrig_estimate::memory::{
-    Ask, Buffers, Holding, MemoryError, Setting, Size, margin, usable,
-};
-use localrig_estimate::setup::Setup;
+use localrig_estimate::memory::{Size, margin};
 use localrig_estimate::speed::Pace;
-use localrig_estimate::work::Work;
-use localrig_facts::engine::{Allocation, Engine};
 use localrig_facts::machine::{Device, Machine};
 use localrig_facts::unit::{Bytes, Seconds, TokensPerSec};
 use localrig_facts::{Basis, Catalog, Estimate, Id};
 use localrig_simulate::load::{Demand, Load, loads};
-use localrig_simulate::pace::step_table;
 use localrig_simulate::sharing::Sharing;
 use localrig_simulate::step::StepTable;
 use rayon::prelude::*;
@@ -24,10 +17,18 @@ use crate::assign::{Assignment, Unplaced};
 use crate::candidate::Candidate;
 use crate::option::ModelOption;
 use crate::requirement::{Requirement, Role};
-use crate::scenario::tower;
 use crate::score::{Weights, role_value};
 use crate::search::{Best, Known, Search};
 use crate::shift::Shift;
+
+mod buffers;
+mod cut;
+mod setups;
+
+use buffers::KnownBuffers;
+use cut::cuts;
+pub(crate) use cut::{Cut, GROUPS, group};
+use setups::{Setups, Unfits};
 
 /// What one option takes and gives on one group.
 pub(crate) struct Fit<'a> {
@@ -228,129 +229,6 @@ fn closer(known: Option<Unplaced>, new: Unplaced) -> Unplaced {
     }
 }
 
-/// A way to cut a machine's devices into groups that each serve some of the roles.
-pub(crate) struct Cut<'a> {
-    /// The groups: the devices that hold a model, and how many such sets there are.
-    pub(crate) groups: Vec<(Machine<'a>, u32)>,
-    /// Devices of each group, counted from 0 over the whole machine.
-    pub(crate) units: Vec<Vec<u32>>,
-    /// The group of each role.
-    pub(crate) group_of: Vec<usize>,
-}
-
-/// Most groups a machine is cut into.
-pub(crate) const GROUPS: usize = 3;
-
-/// The ways to cut a machine's devices: everything as one group for all roles; and, with several
-/// devices, every split into two or three parts with every way to share out the roles. Equal
-/// devices of a group hold its models together or each a copy, where several streams can be
-/// shared out among copies.
-fn cuts<'a>(machine: &Machine<'a>, roles: &[Role]) -> Vec<Cut<'a>> {
-    let units: Vec<Device<'a>> = machine
-        .devices
-        .iter()
-        .flat_map(|device| {
-            std::iter::repeat_n(Device { count: 1, ..*device }, device.count as usize)
-        })
-        .collect();
-    let all = units.len();
-    let mut bounds: Vec<Vec<usize>> = vec![vec![0, all]];
-    bounds.extend((1..all).map(|first| vec![0, first, all]));
-    let thirds = (1..all).flat_map(|first| (first + 1..all).map(move |second| [first, second]));
-    bounds.extend(thirds.map(|[first, second]| vec![0, first, second, all]));
-    let mut seen = BTreeSet::new();
-    let mut cuts = Vec::new();
-    for bounds in bounds {
-        let parts = bounds.windows(2).map(|part| (part[0], part[1]));
-        let together: Vec<Machine<'a>> =
-            parts.clone().map(|(from, to)| group(&units[from..to])).collect();
-        for group_of in shares(together.len(), roles.len()) {
-            let several = |group: usize| {
-                roles.iter().zip(&group_of).any(|(role, own)| *own == group && role.streams > 1)
-            };
-            for groups in arrangements(&together, several) {
-                // Equal devices in equal numbers are the same, whichever of them are meant.
-                let of = |group: &usize| (key(&groups[*group].0), groups[*group].1);
-                let devices: Vec<GroupKey<'a>> = group_of.iter().map(of).collect();
-                let shared: Vec<usize> = group_of
-                    .iter()
-                    .map(|group| group_of.iter().position(|one| one == group).unwrap_or(0))
-                    .collect();
-                if seen.insert((devices, shared)) {
-                    let units = parts.clone().map(|(from, to)| (from as u32..to as u32).collect());
-                    let group_of = group_of.clone();
-                    cuts.push(Cut { groups, units: units.collect(), group_of });
-                }
-            }
-        }
-    }
-    cuts
-}
-
-/// Every way the devices of some groups work: together, or, where they are alike and `several`
-/// streams come, each with a copy of the models.
-fn arrangements<'a>(
-    groups: &[Machine<'a>],
-    several: impl Fn(usize) -> bool,
-) -> Vec<Vec<(Machine<'a>, u32)>> {
-    let mut ways: Vec<Vec<(Machine<'a>, u32)>> = vec![Vec::new()];
-    for (index, machine) in groups.iter().enumerate() {
-        let mut own = vec![(machine.clone(), 1)];
-        if let [device] = machine.devices[..]
-            && device.count > 1
-            && several(index)
-        {
-            own.push((group(&[Device { count: 1, ..device }]), device.count));
-        }
-        ways = ways
-            .iter()
-            .flat_map(|way| {
-                own.iter().map(move |one| [&way[..], std::slice::from_ref(one)].concat())
-            })
-            .collect();
-    }
-    ways
-}
-
-/// Every way to share out roles among groups so that each group has some.
-///
-/// Of many roles only the first is ever separated from the others: the ways grow as a power.
-fn shares(groups: usize, roles: usize) -> Vec<Vec<usize>> {
-    const MANY: usize = 5;
-    if roles > MANY {
-        return match groups {
-            1 => vec![vec![0; roles]],
-            2 => vec![(0..roles).map(|role| role.min(1)).collect()],
-            _ => Vec::new(),
-        };
-    }
-    let mut ways: Vec<Vec<usize>> = vec![Vec::new()];
-    for _ in 0..roles {
-        ways = ways
-            .iter()
-            .flat_map(|way| (0..groups).map(|group| [&way[..], &[group]].concat()))
-            .collect();
-    }
-    ways.retain(|way| (0..groups).all(|group| way.contains(&group)));
-    ways
-}
-
-pub(crate) fn group<'a>(units: &[Device<'a>]) -> Machine<'a> {
-    let mut devices: Vec<Device<'a>> = Vec::new();
-    for unit in units {
-        match devices.iter_mut().find(|one| one.id == unit.id && one.memory == unit.memory) {
-            Some(same) => same.count += 1,
-            None => devices.push(*unit),
-        }
-    }
-    let name = |one: &Device<'_>| match one.count {
-        1 => one.gpu.name.clone(),
-        count => format!("{count}x {}", one.gpu.name),
-    };
-    let name = devices.iter().map(name).collect::<Vec<_>>().join(" + ");
-    Machine { name, devices, cpu: None, system: None, units: 1 }
-}
-
 /// What all groups have in common.
 struct Common<'s, 'a> {
     catalog: &'a Catalog,
@@ -360,41 +238,6 @@ struct Common<'s, 'a> {
     weights: &'s Weights,
     sharing: Sharing,
     buffers: KnownBuffers,
-}
-
-/// Caches and compute buffers of every option of every role, worked out once for all groups that
-/// they are the same on: those with as many copies, and unified memory or not.
-struct KnownBuffers(Vec<Vec<[OnceLock<Buffers>; 2 * MOST_COPIES]>>);
-
-/// Copies up to which buffers are kept: beyond them there are few groups.
-const MOST_COPIES: usize = 4;
-
-impl KnownBuffers {
-    fn new(options: &[Vec<ModelOption<'_>>]) -> Self {
-        let none = |_: &ModelOption<'_>| std::array::from_fn(|_| OnceLock::new());
-        Self(options.iter().map(|role| role.iter().map(none).collect()).collect())
-    }
-
-    /// The buffers of an option, by its role and its place.
-    fn get(
-        &self,
-        (role, option): (usize, usize),
-        copies: u32,
-        holding: &Holding<'_>,
-        ask: Ask,
-    ) -> Result<Buffers, MemoryError> {
-        // Those of other engines depend on more.
-        let alike = holding.setup.engine.memory.allocation == Some(Allocation::Cells);
-        let kind = 2 * (copies as usize - 1) + usize::from(holding.machine.is_unified());
-        let Some(known) = self.0[role][option].get(kind).filter(|_| alike) else {
-            return holding.buffers(ask);
-        };
-        if let Some(buffers) = known.get() {
-            return Ok(*buffers);
-        }
-        let buffers = holding.buffers(ask)?;
-        Ok(*known.get_or_init(|| buffers))
-    }
 }
 
 impl<'a> GroupFits<'a> {
@@ -471,164 +314,6 @@ fn place_of(shifts: &[Shift], role: usize) -> (&Shift, usize) {
     let at = |shift: &'_ Shift| shift.roles.iter().position(|one| *one == role);
     // Every role works in some shift.
     shifts.iter().find_map(|shift| Some((shift, at(shift)?))).unwrap_or((&shifts[0], 0))
-}
-
-/// Engines on one group of devices: whether and how each runs there is worked out once.
-struct Setups<'m, 'a> {
-    common: &'m Common<'m, 'a>,
-    machine: &'m Machine<'a>,
-    copies: u32,
-    known: BTreeMap<*const Engine, Result<(Setup<'a>, Bytes), Unfit>>,
-    /// Roles and types of the KV cache have models on engines in common.
-    paces: BTreeMap<Ran, Arc<Pace<'a>>>,
-    /// The same with the vision tower or without it.
-    tables: BTreeMap<(Ran, bool), Arc<StepTable>>,
-}
-
-/// What is run: a model in a format, and the engine. Options have both in common, so where they lie
-/// tells them apart as well as their names would and in far less time.
-type Ran = (*const Work, *const Engine);
-
-/// Why an option does not run on a group.
-#[derive(Clone)]
-enum Unfit {
-    /// Its weights alone are larger than what the engine may use of the memory.
-    Weights(Bytes),
-    /// The engine does not run there.
-    Engine(String),
-    /// A fact is missing.
-    Fact(String),
-}
-
-/// Why none of the options of a role runs on a group.
-#[derive(Default)]
-struct Unfits {
-    least_weights: Option<Bytes>,
-    engines: Vec<String>,
-    facts: Vec<String>,
-}
-
-impl Unfits {
-    fn add(&mut self, unfit: Unfit) {
-        match unfit {
-            Unfit::Weights(weights) => {
-                let least = self.least_weights.unwrap_or(weights);
-                self.least_weights = Some(least.min(weights));
-            }
-            Unfit::Engine(reason) if !self.engines.contains(&reason) => self.engines.push(reason),
-            Unfit::Fact(reason) if !self.facts.contains(&reason) => self.facts.push(reason),
-            Unfit::Engine(_) | Unfit::Fact(_) => {}
-        }
-    }
-
-    /// A fact that is missing says more than an engine that does not run, and that more than a model
-    /// that is too large for it.
-    fn summary(self, role: &str, usable: Bytes) -> Unplaced {
-        let said = if self.facts.is_empty() { self.engines } else { self.facts };
-        let reason = match (said.is_empty(), self.least_weights) {
-            (true, Some(needed)) => return Unplaced::TooSmall { usable, needed },
-            (true, None) => "no model is known that does what is asked of it".to_owned(),
-            (false, _) => said.join("; "),
-        };
-        Unplaced::NoOption { role: role.to_owned(), reason }
-    }
-}
-
-impl<'m, 'a> Setups<'m, 'a> {
-    fn new(common: &'m Common<'m, 'a>, machine: &'m Machine<'a>, copies: u32) -> Self {
-        let (known, paces, tables) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { common, machine, copies, known, paces, tables }
-    }
-
-    /// The most that any engine may use of the group's memory.
-    fn usable(&self) -> Bytes {
-        let known = self.known.values().filter_map(|one| one.as_ref().ok());
-        known.map(|(_, usable)| *usable).fold(Bytes::ZERO, Bytes::max)
-    }
-
-    /// What an option takes and gives on the group with some of the role's streams, `place` telling
-    /// its role and which of the role's options it is; or why it does
-    /// not run there; `None` when it does not fit even alone and takes no less than `least`, what
-    /// another such one takes.
-    fn draft(
-        &mut self,
-        place: (usize, usize),
-        option: &'a ModelOption<'a>,
-        streams: u64,
-        least: f64,
-    ) -> Result<Option<Draft<'a>>, Unfit> {
-        let (catalog, machine) = (self.common.catalog, self.machine);
-        // An engine reads all formats it is offered with, so the format does not matter here.
-        let known = self.known.entry(std::ptr::from_ref(option.engine)).or_insert_with(|| {
-            let setup =
-                Setup::new(catalog, option.engine_id, option.engine, machine, option.format)
-                    .map_err(|error| Unfit::Engine(error.to_string()))?;
-            let usable = usable(&setup, machine).map_err(other)?;
-            Ok((setup, usable))
-        });
-        let (setup, usable) = known.as_ref().map_err(Unfit::clone)?;
-        if option.work.weights.loaded > *usable {
-            return Err(Unfit::Weights(option.work.weights.loaded));
-        }
-        let holding = Holding {
-            setup,
-            machine,
-            model: option.model,
-            layout: &option.layout,
-            weights: &option.work.weights,
-            setting: &Setting::OWN,
-        };
-        let ask = Ask { streams, ..option.ask };
-        let buffers = self.common.buffers.get(place, self.copies, &holding, ask);
-        let size = buffers.and_then(|buffers| holding.size_with(ask, buffers)).map_err(other)?;
-        let fits = holds(*usable, size.value(), size.high());
-        if !fits && size.value().get() >= least {
-            return Ok(None);
-        }
-        let pace = match self.paces.entry(ran(option)) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(place) => {
-                let pace = Pace::new(catalog, setup, machine, &option.work).map_err(other)?;
-                place.insert(Arc::new(pace)).clone()
-            }
-        };
-        Ok(Some(Draft { option, size, usable: *usable, pace, fits, worth: 0.0 }))
-    }
-
-    /// The fit of a draft, with the times of steps of up to this many streams.
-    fn fit(&mut self, draft: Draft<'a>, streams: u32) -> Fit<'a> {
-        let Draft { option, size, usable, pace, worth, .. } = draft;
-        let tower = tower(option.model).filter(|_| option.ask.vision);
-        let steps = match self.tables.entry((ran(option), tower.is_some())) {
-            Entry::Occupied(known) => known.get().clone(),
-            Entry::Vacant(place) => {
-                let table = step_table(&pace, &option.work, tower, streams);
-                place.insert(Arc::new(table)).clone()
-            }
-        };
-        Fit {
-            option,
-            weights: size.weights,
-            context: size.context,
-            overhead: size.overhead,
-            vision: size.vision,
-            usable,
-            load: size.weights / pace.load_rate(),
-            steps,
-            basis: pace.decode(0, 1).per_stream_tok_per_s.basis,
-            solo: (TokensPerSec::ZERO, 0.0),
-            near: 1.0,
-            worth,
-        }
-    }
-}
-
-fn ran(option: &ModelOption<'_>) -> Ran {
-    (Arc::as_ptr(&option.work), std::ptr::from_ref(option.engine))
-}
-
-fn other(error: impl std::fmt::Display) -> Unfit {
-    Unfit::Fact(error.to_string())
 }
 
 /// Drops options of the other roles that are both larger and worth less than another, then all but

@@ -104,7 +104,7 @@ pub(crate) fn asked(price: &Price) -> String {
     let shop = &price.shop;
     match (price.tier, shop.strip_prefix("No ")) {
         (_, Some(nobody)) => format!("{what}, no {nobody}"),
-        (Some(Tier::Observer), _) => format!("{what}, as {shop} reports"),
+        (Some(Tier::Observer), _) => format!("{what}, reported by {shop}"),
         (Some(Tier::Marketplace), _) => format!("{what} on {shop}"),
         _ => format!("{what} by {shop}"),
     }
